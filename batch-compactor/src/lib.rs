@@ -1,0 +1,1 @@
+//! Moves events from the queue to the lake: receive, decode, deduplicate, commit, acknowledge.

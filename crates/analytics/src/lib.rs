@@ -1,0 +1,1 @@
+//! A question becomes a plan: what every insight computes, with no input or output of its own.

@@ -1,0 +1,14 @@
+//! Where events rest: one folder of Delta tables a project, and everything that may change them.
+//!
+//! ```text
+//! IngestBatch --ingest--> identities, quarantine, events, ledger        (append: exactly once)
+//!                         maintain: merge, persons, ledger, checkpoint, vacuum
+//!                         check: is every file there, does the equation hold
+//!                         read: versions, live ties, persons, a table provider   (feature `query`)
+//! ```
+//!
+//! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
+
+pub mod batch;
+
+pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};

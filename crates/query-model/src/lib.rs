@@ -1,0 +1,1 @@
+//! What one may ask, and the shape of an answer.

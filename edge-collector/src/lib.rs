@@ -1,0 +1,1 @@
+//! Takes events over HTTP: decode, authenticate, validate, enrich, enqueue.

@@ -1,0 +1,1 @@
+//! Headwater: product analytics in one process on one folder, and its command line.
