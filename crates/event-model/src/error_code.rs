@@ -21,6 +21,8 @@ pub enum ErrorCode {
     BatchTooLarge,
     /// The path and query are longer than 8 KiB.
     UriTooLong,
+    /// The headers are larger than 32 KiB.
+    HeadersTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
     /// The request gives its length in two ways.
@@ -88,6 +90,7 @@ impl ErrorCode {
         Self::BodyTooLarge,
         Self::BatchTooLarge,
         Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::BodyTimeout,
         Self::AmbiguousLength,
         Self::KeyMissing,
@@ -187,6 +190,9 @@ impl ErrorCode {
             ),
             Self::UriTooLong => {
                 ("uri_too_long", 414, "The path and query are longer than 8 KiB.", "Put the data into the body.")
+            }
+            Self::HeadersTooLarge => {
+                ("headers_too_large", 431, "The headers are larger than 32 KiB.", "Put the data into the body.")
             }
             Self::BodyTimeout => {
                 ("body_timeout", 408, "The body did not arrive in time.", "Send the whole body within 10 seconds.")
