@@ -73,6 +73,8 @@ pub enum ErrorCode {
     VersionUnknown,
     /// The answer took longer than is allowed.
     QuestionTimeout,
+    /// The answer needs more memory than is allowed.
+    QuestionMemory,
     /// The data was written by a newer version.
     DataNewer,
     /// Something went wrong on our side.
@@ -116,6 +118,7 @@ impl ErrorCode {
         Self::VersionGone,
         Self::VersionUnknown,
         Self::QuestionTimeout,
+        Self::QuestionMemory,
         Self::DataNewer,
         Self::Internal,
     ];
@@ -326,6 +329,12 @@ impl ErrorCode {
                 503,
                 "The answer took longer than is allowed.",
                 "Ask about a shorter period, or add filters.",
+            ),
+            Self::QuestionMemory => (
+                "question_memory",
+                503,
+                "The answer needs more memory than is allowed.",
+                "Ask about a shorter period, add filters, or ask again when fewer questions run.",
             ),
             Self::DataNewer => {
                 ("data_newer", 500, "The data was written by a newer version.", "Upgrade; nothing was changed.")

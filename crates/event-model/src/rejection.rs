@@ -59,6 +59,65 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in the order of the reference page.
+    pub const ALL: &[Self] = &[
+        Self::NotAnObject,
+        Self::DuplicateKey,
+        Self::InvalidText,
+        Self::EventNameMissing,
+        Self::EventNameInvalid,
+        Self::PersonIdMissing,
+        Self::PersonIdInvalid,
+        Self::EventIdInvalid,
+        Self::TypeUnknown,
+        Self::PreviousIdMissing,
+        Self::GroupIdMissing,
+        Self::TimestampInvalid,
+        Self::TimestampOutOfRange,
+        Self::PropertiesInvalid,
+        Self::TooDeep,
+        Self::TooManyKeys,
+        Self::KeyTooLong,
+        Self::NumberOutOfRange,
+        Self::EventTooLarge,
+        Self::FieldInvalid,
+        Self::MessageUnreadable,
+    ];
+
+    /// The inverse of [`Self::as_str`].
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+
+    /// One plain sentence, for the reference page.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::NotAnObject => "The item of the batch is not a JSON object.",
+            Self::DuplicateKey => "The same key stands twice in one object.",
+            Self::InvalidText => "A text holds half a surrogate pair or another escape that is not Unicode.",
+            Self::EventNameMissing => "`event` is missing or empty on a track call.",
+            Self::EventNameInvalid => "`event` is not text, too long, or holds U+0000.",
+            Self::PersonIdMissing => "Neither a user id nor an anonymous id.",
+            Self::PersonIdInvalid => "An id is not text or a number, too long, or holds U+0000.",
+            Self::EventIdInvalid => "The event id is not text, or too long.",
+            Self::TypeUnknown => "The type is none of track, page, screen, identify, group, alias.",
+            Self::PreviousIdMissing => "An alias without a previous id.",
+            Self::GroupIdMissing => "A group call without a group id.",
+            Self::TimestampInvalid => "The timestamp cannot be read.",
+            Self::TimestampOutOfRange => "The timestamp lies before 2000 or more than 24 hours after receipt.",
+            Self::PropertiesInvalid => "`properties`, `traits` or `context` is not an object.",
+            Self::TooDeep => "Nested deeper than 32.",
+            Self::TooManyKeys => "More property keys than are kept.",
+            Self::KeyTooLong => "A property key longer than 1 KiB.",
+            Self::NumberOutOfRange => "A number that no 64-bit float can hold.",
+            Self::EventTooLarge => "Larger than 128 KiB.",
+            Self::FieldInvalid => "A field has a type that its protocol does not allow.",
+            Self::MessageUnreadable => "The queue message itself could not be read by the compactor.",
+        }
+    }
+
     /// The stable text form.
     #[must_use]
     pub fn as_str(self) -> &'static str {
