@@ -30,6 +30,11 @@ pub struct Delivery {
     pub receipt: Receipt,
     /// The message's name.
     pub message_id: MessageId,
+    /// Whose events it carries, where the queue knows it without reading the envelope: a damaged one can then be
+    /// kept in its project's quarantine.
+    pub project: Option<ProjectId>,
+    /// How many events it carries, where the queue knows it: what a damaged envelope counts for in the ledger.
+    pub events: Option<u32>,
     /// How many times the message has been delivered, this one included.
     pub receive_count: u32,
     /// The encoded envelope.

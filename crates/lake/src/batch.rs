@@ -43,6 +43,9 @@ pub struct QuarantineRow {
     pub write_key_id: String,
     /// When it was received.
     pub received_at: Timestamp,
+    /// How many accepted events it stands for: 1, or all those of a message whose envelope cannot be read. The ledger
+    /// counts these, and the table keeps the number (`events`) so that the two can be compared.
+    pub events: u32,
     /// What was refused, and why. The row id is a hash of the message id and `rejected.position`.
     pub rejected: Rejected,
 }
@@ -66,7 +69,7 @@ pub struct IngestReport {
 pub struct MessageCounts {
     /// Rows added to `events`.
     pub stored: u32,
-    /// Rows added to `quarantine`.
+    /// Events that rows added to `quarantine` stand for ([`QuarantineRow::events`]).
     pub quarantined: u32,
     /// Events that were there already, or twice in this batch.
     pub duplicates: u32,
