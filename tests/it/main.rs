@@ -1,0 +1,3 @@
+//! The pipeline from outside, one binary: a module a promise.
+
+mod bad_inputs;
