@@ -1,0 +1,97 @@
+# Every command of the project. `make help` lists them.
+#
+# Needs a Rust toolchain (rustup), Node 20+ and Python 3.11+; everything else is installed from the package
+# registries into a cache folder outside the tree, so that a second clone builds in minutes.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+CACHE ?= $(HOME)/.cache/headwater
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+TOOLS := $(CACHE)/tools
+PYTHON := $(CACHE)/python/bin/python
+export PATH := $(TOOLS)/bin:$(PATH)
+export HEADWATER_TEST_PYTHON := $(PYTHON)
+
+DEMO_ARGS ?=
+NEXTEST_PROFILE ?= $(if $(CI),ci,default)
+say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
+
+.PHONY: help
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: build ## The main job: serve on an empty folder, send a shop's traffic over HTTP, ask questions
+	$(call say,starting the demo: Ctrl-C ends it)
+	$(CARGO_TARGET_DIR)/debug/headwater demo $(DEMO_ARGS)
+
+.PHONY: build
+build: ## Build the binary that demo and tests run (the first time takes a quarter of an hour on two cores)
+	$(call say,building headwater)
+	cargo build --locked -p headwater
+
+.PHONY: test
+test: test-tools ## Install what the tests need and run all of them
+	$(call say,building the binary and the tests)
+	cargo build --locked -p headwater
+	cargo build --locked --workspace --all-targets
+	$(call say,checking that the light crates compile for the edge)
+	cargo check --locked --target wasm32-unknown-unknown -p event-model -p event-queue -p query-model -p edge-collector
+	$(call say,running the tests)
+	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
+
+.PHONY: test-tools
+test-tools: $(CACHE)/python/.installed tests/sdks/node/node_modules/.installed ## Install what the tests need
+	@cargo nextest --version >/dev/null 2>&1 || { printf '== installing cargo-nextest (a few minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) cargo-nextest; }
+	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+
+$(CACHE)/python/.installed: tests/sdks/python/requirements.txt
+	$(call say,installing the Python SDKs that tests run)
+	mkdir -p $(CACHE)
+	python3 -m venv --clear $(CACHE)/python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+tests/sdks/node/node_modules/.installed: tests/sdks/node/package-lock.json
+	$(call say,installing the Node SDKs that tests run)
+	npm ci --prefix tests/sdks/node --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: check
+check: format-check lint deny test ## What a change must pass: format, clippy, licences and bans, all tests
+
+.PHONY: format
+format: ## Format the code
+	cargo fmt --all
+
+.PHONY: format-check
+format-check:
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy, warnings are errors
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## Licences, banned crates and sources of all dependencies
+	@cargo deny --version >/dev/null 2>&1 || { printf '== installing cargo-deny (a few minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) cargo-deny; }
+	cargo deny --log-level error check bans licenses sources
+
+.PHONY: bench
+bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds optimised: half an hour the first time)
+	$(call say,building optimised)
+	cargo build --locked --release -p headwater
+	cargo bench --locked -p tests --bench budgets -- $(BENCH_ARGS)
+
+.PHONY: nightly
+nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation
+	cargo build --locked -p headwater
+	HEADWATER_CRASHES=100 SEEDS=1000 cargo nextest run --locked --workspace --profile nightly
+	$(MAKE) bench BENCH_ARGS=--full
+
+.PHONY: update
+update: ## Write the generated files anew: OpenAPI, reference pages, snapshots
+	UPDATE=1 INSTA_UPDATE=always cargo nextest run --locked -p event-model -p query-lambda -p headwater
