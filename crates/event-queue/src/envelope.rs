@@ -1,5 +1,6 @@
 //! The message's content: one project's batch of events, versioned, and its encoding as bytes and as text.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
@@ -122,18 +123,26 @@ impl Envelope {
     /// # Errors
     /// [`EnvelopeError::Newer`] or [`EnvelopeError::Damaged`].
     pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let (flag, rest) = bytes.split_first().ok_or_else(|| EnvelopeError::Damaged("empty".to_owned()))?;
-        match (flag >> 4, flag & 0xf) {
-            (0, _) => Err(EnvelopeError::Damaged("no version".to_owned())),
-            (version, _) if version > VERSION => Err(EnvelopeError::Newer(version)),
-            (_, 0) => serde_json::from_slice(rest).map_err(damaged),
-            (_, 1) => {
-                let mut json = Vec::with_capacity(rest.len() * 4);
-                DeflateDecoder::new(rest).take(MAX_DECODED_BYTES).read_to_end(&mut json).map_err(damaged)?;
-                serde_json::from_slice(&json).map_err(damaged)
-            }
-            (_, packing) => Err(EnvelopeError::Damaged(format!("packing {packing} is unknown"))),
+        serde_json::from_slice(&unpack(bytes)?).map_err(damaged)
+    }
+}
+
+/// The JSON of an encoded envelope, for readers that do not want the whole of it in memory at once.
+///
+/// # Errors
+/// [`EnvelopeError::Newer`] or [`EnvelopeError::Damaged`].
+pub fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, EnvelopeError> {
+    let (flag, rest) = bytes.split_first().ok_or_else(|| EnvelopeError::Damaged("empty".to_owned()))?;
+    match (flag >> 4, flag & 0xf) {
+        (0, _) => Err(EnvelopeError::Damaged("no version".to_owned())),
+        (version, _) if version > VERSION => Err(EnvelopeError::Newer(version)),
+        (_, 0) => Ok(Cow::Borrowed(rest)),
+        (_, 1) => {
+            let mut json = Vec::with_capacity(rest.len() * 4);
+            DeflateDecoder::new(rest).take(MAX_DECODED_BYTES).read_to_end(&mut json).map_err(damaged)?;
+            Ok(Cow::Owned(json))
         }
+        (_, packing) => Err(EnvelopeError::Damaged(format!("packing {packing} is unknown"))),
     }
 }
 
