@@ -8,15 +8,29 @@
 //! Delivery is at least once: a message that is not acknowledged in time is delivered again, and after too many
 //! times it becomes a dead letter. The contract is [`Queue`]; its conformance suite is in [`conformance`].
 
+// What waits, and the contract.
 pub mod envelope;
 pub mod queue;
 
-#[cfg(feature = "conformance")]
-pub mod conformance;
+// The queues, in the order of how much they survive.
 #[cfg(feature = "native")]
 pub mod disk;
 #[cfg(feature = "native")]
 pub mod memory;
+
+// What they share: time, the rules of waiting, and what never got through.
+#[cfg(feature = "native")]
+mod backlog;
+#[cfg(feature = "native")]
+pub mod clock;
+#[cfg(feature = "native")]
+pub mod dead_letter;
+#[cfg(feature = "native")]
+mod wait;
+
+/// The suite that each queue passes.
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub use envelope::{Compression, Envelope, EnvelopeError, Geo};
 pub use queue::{Delivery, MessageId, Outgoing, Queue, QueueError, QueueStats, Receipt};

@@ -1,0 +1,234 @@
+//! Which message waits, which is hidden from other consumers and which is dead: the rules of every local queue, pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use event_model::Timestamp;
+
+use crate::queue::{QueueStats, Receipt};
+
+/// A message as the backlog keeps it. Small, because a queue on disk has one in memory for each message that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<B> {
+    /// How many events it carries.
+    pub(crate) events: u32,
+    /// How many bytes its body has.
+    pub(crate) bytes: u32,
+    /// How often it has been delivered.
+    pub(crate) receive_count: u32,
+    /// When it was sent, by the wall clock.
+    pub(crate) sent_at: Timestamp,
+    /// The body, or where it is.
+    pub(crate) body: B,
+}
+
+/// A message that is handed out.
+#[derive(Debug)]
+pub(crate) struct Taken<B> {
+    pub(crate) sequence: u64,
+    pub(crate) receipt: Receipt,
+    pub(crate) receive_count: u32,
+    pub(crate) events: u32,
+    pub(crate) bytes: u32,
+    pub(crate) body: B,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hidden {
+    until: Duration,
+    delivery: u64,
+}
+
+/// All messages that a queue keeps, by the sequence number in which they came. Times are of the monotonic clock.
+#[derive(Debug)]
+pub(crate) struct Backlog<B> {
+    /// Part of each receipt: one from before a restart opens nothing.
+    instance: u64,
+    max_receives: u32,
+    deliveries: u64,
+    /// Visible and hidden ones.
+    waiting: BTreeMap<u64, Entry<B>>,
+    hidden: BTreeMap<u64, Hidden>,
+    deadlines: BTreeSet<(Duration, u64)>,
+    /// Messages from here on have never been handed out, so they need no entry in a set of visible ones.
+    untouched: u64,
+    /// Visible ones before `untouched`.
+    returned: BTreeSet<u64>,
+    dead: BTreeMap<u64, Entry<B>>,
+    newly_dead: Vec<u64>,
+    bytes: u64,
+    events: u64,
+}
+
+impl<B: Clone> Backlog<B> {
+    pub(crate) fn new(instance: u64, max_receives: u32) -> Self {
+        Self {
+            instance,
+            max_receives: max_receives.max(1),
+            deliveries: 0,
+            waiting: BTreeMap::new(),
+            hidden: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            untouched: 0,
+            returned: BTreeSet::new(),
+            dead: BTreeMap::new(),
+            newly_dead: Vec::new(),
+            bytes: 0,
+            events: 0,
+        }
+    }
+
+    /// Adds a message at its place in the order. One that has been delivered too often already is dead at once.
+    pub(crate) fn insert(&mut self, sequence: u64, entry: Entry<B>) {
+        self.bytes += u64::from(entry.bytes);
+        self.events += u64::from(entry.events);
+        if entry.receive_count >= self.max_receives {
+            self.dead.insert(sequence, entry);
+            self.newly_dead.push(sequence);
+            return;
+        }
+        if sequence < self.untouched {
+            self.returned.insert(sequence);
+        }
+        self.waiting.insert(sequence, entry);
+    }
+
+    /// Adds a message that is dead already and known to be.
+    pub(crate) fn insert_dead(&mut self, sequence: u64, entry: Entry<B>) {
+        self.bytes += u64::from(entry.bytes);
+        self.events += u64::from(entry.events);
+        self.dead.insert(sequence, entry);
+    }
+
+    /// Hands out up to `max` visible messages, oldest first, and hides them until `now + visibility`.
+    pub(crate) fn take(&mut self, max: usize, visibility: Duration, now: Duration) -> Vec<Taken<B>> {
+        self.expire(now);
+        let returned = self.returned.iter().copied().take(max);
+        let untouched = self.waiting.range(self.untouched..).map(|(sequence, _)| *sequence);
+        let chosen: Vec<u64> = returned.chain(untouched).take(max).collect();
+        chosen.into_iter().filter_map(|sequence| self.hand_out(sequence, now.saturating_add(visibility))).collect()
+    }
+
+    fn hand_out(&mut self, sequence: u64, until: Duration) -> Option<Taken<B>> {
+        let entry = self.waiting.get_mut(&sequence)?;
+        entry.receive_count = entry.receive_count.saturating_add(1);
+        let entry = entry.clone();
+        self.returned.remove(&sequence);
+        self.untouched = self.untouched.max(sequence.saturating_add(1));
+        self.deliveries += 1;
+        let hidden = Hidden { until, delivery: self.deliveries };
+        self.hidden.insert(sequence, hidden);
+        self.deadlines.insert((until, sequence));
+        let receipt = Receipt(format!("{:016x}-{sequence:x}-{:x}", self.instance, hidden.delivery));
+        let Entry { receive_count, events, bytes, body, .. } = entry;
+        Some(Taken { sequence, receipt, receive_count, events, bytes, body })
+    }
+
+    /// Removes the messages whose receipts are still good and returns them.
+    pub(crate) fn acknowledge(&mut self, receipts: &[Receipt], now: Duration) -> Vec<(u64, Entry<B>)> {
+        self.expire(now);
+        let mut removed = Vec::with_capacity(receipts.len());
+        for receipt in receipts {
+            let Some((sequence, hidden)) = self.holder(receipt) else { continue };
+            self.hidden.remove(&sequence);
+            self.deadlines.remove(&(hidden.until, sequence));
+            if let Some(entry) = self.waiting.remove(&sequence) {
+                self.forget(&entry);
+                removed.push((sequence, entry));
+            }
+        }
+        removed
+    }
+
+    /// Hides the messages whose receipts are still good until `now + visibility`.
+    pub(crate) fn extend(&mut self, receipts: &[Receipt], visibility: Duration, now: Duration) {
+        self.expire(now);
+        let until = now.saturating_add(visibility);
+        for receipt in receipts {
+            let Some((sequence, hidden)) = self.holder(receipt) else { continue };
+            self.deadlines.remove(&(hidden.until, sequence));
+            self.deadlines.insert((until, sequence));
+            self.hidden.insert(sequence, Hidden { until, ..hidden });
+        }
+        self.expire(now);
+    }
+
+    /// Makes messages visible again whose time is over, or dead if that was their last delivery.
+    pub(crate) fn expire(&mut self, now: Duration) {
+        while let Some((until, sequence)) = self.deadlines.first().copied() {
+            if until > now {
+                return;
+            }
+            self.deadlines.remove(&(until, sequence));
+            self.hidden.remove(&sequence);
+            if self.waiting.get(&sequence).is_some_and(|entry| entry.receive_count < self.max_receives) {
+                self.returned.insert(sequence);
+            } else if let Some(entry) = self.waiting.remove(&sequence) {
+                self.dead.insert(sequence, entry);
+                self.newly_dead.push(sequence);
+            }
+        }
+    }
+
+    /// The moment at which the next hidden message may become visible.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    /// The messages that died since the last call.
+    pub(crate) fn take_newly_dead(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.newly_dead)
+    }
+
+    /// The dead letters by sequence number.
+    pub(crate) fn dead(&self) -> &BTreeMap<u64, Entry<B>> {
+        &self.dead
+    }
+
+    /// A dead letter, to move its body.
+    pub(crate) fn dead_mut(&mut self, sequence: u64) -> Option<&mut Entry<B>> {
+        self.dead.get_mut(&sequence)
+    }
+
+    /// Takes a dead letter out.
+    pub(crate) fn remove_dead(&mut self, sequence: u64) -> Option<Entry<B>> {
+        let entry = self.dead.remove(&sequence)?;
+        self.forget(&entry);
+        Some(entry)
+    }
+
+    /// What it holds. `events_sent` is left to the queue.
+    pub(crate) fn stats(&mut self, now: Duration, wall: Timestamp) -> QueueStats {
+        self.expire(now);
+        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+        let in_flight = count(self.hidden.len());
+        let age = |entry: &Entry<B>| Duration::from_micros(u64::try_from(wall.0 - entry.sent_at.0).unwrap_or(0));
+        QueueStats {
+            visible: count(self.waiting.len()) - in_flight,
+            in_flight,
+            dead: count(self.dead.len()),
+            bytes: self.bytes,
+            events: self.events,
+            events_sent: None,
+            oldest_age: self.waiting.first_key_value().map(|(_, entry)| age(entry)),
+        }
+    }
+
+    /// Bytes of all bodies that are kept.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn forget(&mut self, entry: &Entry<B>) {
+        self.bytes -= u64::from(entry.bytes);
+        self.events -= u64::from(entry.events);
+    }
+
+    /// The hidden message that a receipt still holds.
+    fn holder(&self, receipt: &Receipt) -> Option<(u64, Hidden)> {
+        let mut parts = receipt.0.split('-').map(|part| u64::from_str_radix(part, 16).ok());
+        let (instance, sequence, delivery) = (parts.next()??, parts.next()??, parts.next()??);
+        let hidden = *self.hidden.get(&sequence)?;
+        (instance == self.instance && hidden.delivery == delivery).then_some((sequence, hidden))
+    }
+}
