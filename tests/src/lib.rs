@@ -4,6 +4,7 @@
 //! byte by byte, because hostile requests are requests that no client library would send.
 
 pub mod http;
+pub mod load;
 pub mod server;
 
 use std::path::PathBuf;
