@@ -1,0 +1,3 @@
+//! Every queue of this crate against the conformance suite.
+
+mod conformance;
