@@ -10,5 +10,13 @@
 //! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
 
 pub mod batch;
+pub mod commit;
+pub mod error;
+pub mod schema;
+pub mod settings;
+pub mod store;
+pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
+pub use error::LakeError;
+pub use settings::{Clock, Guards, LakeSettings};
