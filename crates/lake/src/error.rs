@@ -52,6 +52,16 @@ pub enum LakeError {
         /// The oldest that can be read.
         oldest: u64,
     },
+    /// The version asked for is not there yet.
+    #[error("version {requested} of {table} does not exist; the newest is {newest}")]
+    VersionUnknown {
+        /// The table.
+        table: String,
+        /// The version asked for.
+        requested: u64,
+        /// The newest that there is.
+        newest: u64,
+    },
     /// The caller handed over something that does not have the agreed shape: a bug in the caller.
     #[error("not a batch of the lake: {0}")]
     Shape(String),

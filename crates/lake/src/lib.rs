@@ -10,8 +10,15 @@
 //! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
 
 pub mod batch;
+mod column;
 pub mod commit;
 pub mod error;
+pub mod files;
+pub mod persons;
+#[cfg(feature = "query")]
+pub mod provider;
+pub mod read;
+pub mod rows;
 pub mod schema;
 pub mod settings;
 pub mod store;
@@ -19,4 +26,5 @@ pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
 pub use error::LakeError;
+pub use read::{At, ReadView, Reader, Versions};
 pub use settings::{Clock, Guards, LakeSettings};

@@ -102,6 +102,8 @@ pub const ACTION: &str = "action";
 pub const MESSAGE_ID: &str = "message_id";
 /// Names a row of `identities`.
 pub const EDGE_ID: &str = "edge_id";
+/// Where in the total order the calls stand that set the traits of a row of `persons`.
+pub const TRAITS_PLACES: &str = "traits_places";
 
 const fn column(name: &'static str, kind: ColumnType, nullable: bool, meaning: &'static str) -> Column {
     Column { name, kind, nullable, meaning }
@@ -130,6 +132,8 @@ const QUARANTINE_COLUMNS: &[Column] = &[
     column("full_length", ColumnType::Int64, true, "How long the original was, in bytes."),
     column("sha256", ColumnType::Utf8, true, "SHA-256 of the whole original, in hexadecimal."),
     column("replayable", ColumnType::Boolean, true, "Whether the original is whole, so that it can be decoded again."),
+    // Filled from QuarantineRow::events, so that rows and ledger can be compared.
+    column("events", ColumnType::Int64, true, "How many accepted events the row stands for: 1, or all of an unreadable message."),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
     MONTH_RECEIVED,
 ];
@@ -160,7 +164,8 @@ const LEDGER_COLUMNS: &[Column] = &[
         false,
         "Whether the message is done. Exactly one row a message is; an import over many months has others before it.",
     ),
-    column(columns::INGEST_SEQ, ColumnType::Int64, false, "The ingest commit that names the message."),
+    column("named_by", ColumnType::Int64, false, "The ingest commit that names the message: an `ingest_seq` of `events`."),
+    column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
     MONTH_RECEIVED,
 ];
 
@@ -176,7 +181,7 @@ const PERSONS_COLUMNS: &[Column] = &[
         true,
         "The traits of all its identify calls, later ones on top: JSON as text.",
     ),
-    column("traits_at", ColumnType::Timestamp, true, "When the last of these calls happened."),
+    column(TRAITS_PLACES, ColumnType::Utf8, true, "For each trait the place of its call in the order of events: JSON as text."),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The newest ingest commit that the row has taken in."),
 ];
 

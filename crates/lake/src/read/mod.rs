@@ -1,0 +1,194 @@
+//! Reading a project: one consistent view of its tables, at the newest version, an earlier one, or a moment.
+//!
+//! ```text
+//! At::Latest       the newest versions, rows that were just flushed included
+//! At::Version(v)   events at v; identities and persons as of the time at which v was committed
+//! At::AsOf(t)      the newest versions, but only rows, ties and traits received until t
+//! ```
+//!
+//! A view is made of immutable files, so readers and writers never wait for each other.
+
+mod keys;
+mod snapshot;
+mod times;
+pub(crate) mod traits;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use event_model::{Json, KeyMap, Timestamp};
+
+pub use self::snapshot::TableView;
+use crate::error::LakeError;
+use crate::settings::Clock;
+use crate::tables::Table;
+
+/// Which state of a project to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// The newest.
+    #[default]
+    Latest,
+    /// A version of `events`.
+    Version(u64),
+    /// All that was received until then.
+    AsOf(Timestamp),
+}
+
+/// The versions of the tables that a view reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Versions {
+    /// Of `events`.
+    pub events: u64,
+    /// Of `identities`.
+    pub identities: u64,
+    /// Of `persons`; what it lacks is read from `events`.
+    pub persons: u64,
+}
+
+/// Reads the tables of one project; keeps what it has read between questions.
+#[derive(Debug)]
+pub struct Reader {
+    events: Arc<Table>,
+    identities: Arc<Table>,
+    persons: Arc<Table>,
+    clock: Clock,
+    snapshots: snapshot::Snapshots,
+    keys: keys::Keys,
+    traits: traits::Traits,
+    #[cfg(feature = "query")]
+    footers: crate::provider::FooterCache,
+}
+
+impl Reader {
+    /// A reader of three tables of one project. The clock says which versions are too old to be read.
+    #[must_use]
+    pub fn new(events: Arc<Table>, identities: Arc<Table>, persons: Arc<Table>, clock: Clock) -> Self {
+        Self {
+            events,
+            identities,
+            persons,
+            clock,
+            snapshots: snapshot::Snapshots::default(),
+            keys: keys::Keys::default(),
+            traits: traits::Traits::default(),
+            #[cfg(feature = "query")]
+            footers: crate::provider::FooterCache::default(),
+        }
+    }
+
+    /// A view of the project. What was committed before the call is in it.
+    ///
+    /// # Errors
+    /// [`LakeError::VersionGone`] or [`LakeError::VersionUnknown`] for a version that is not kept or not there,
+    /// [`LakeError::Storage`], [`LakeError::Damaged`].
+    pub async fn read(self: &Arc<Self>, at: At) -> Result<ReadView, LakeError> {
+        // Identities after events: a drain commits its ties first, so the view has the ties of every event it shows.
+        // Persons before events: it then covers nothing that the events do not have.
+        let (events, identities, persons) = match at {
+            At::Latest | At::AsOf(_) => {
+                let persons = self.snapshots.newest(&self.persons).await?;
+                let events = self.snapshots.newest(&self.events).await?;
+                let identities = self.snapshots.newest(&self.identities).await?;
+                (events, identities, persons)
+            }
+            At::Version(version) => self.snapshots_at(version).await?,
+        };
+        let as_of = match at {
+            At::AsOf(moment) => Some(moment),
+            At::Latest | At::Version(_) => None,
+        };
+        let newest = events.files.newest();
+        Ok(ReadView {
+            versions: Versions { events: events.version, identities: identities.version, persons: persons.version },
+            newest_event: as_of.map_or(newest, |moment| newest.map(|newest| newest.min(moment))),
+            file_count: events.files.files().len(),
+            bytes: events.files.bytes(),
+            reader: Arc::clone(self),
+            events,
+            identities,
+            persons,
+            as_of,
+        })
+    }
+
+    async fn snapshots_at(&self, version: u64) -> Result<(Arc<TableView>, Arc<TableView>, Arc<TableView>), LakeError> {
+        let newest = self.snapshots.newest(&self.events).await?;
+        times::check_kept(&self.events, version, newest.version, self.clock.now()).await?;
+        let events = if version == newest.version { newest } else { self.snapshots.at(&self.events, version).await? };
+        let Some(moment) = times::committed_millis(&self.events, version).await? else {
+            // Only the newest version can lack its entry: a checkpoint carries it.
+            let identities = self.snapshots.newest(&self.identities).await?;
+            return Ok((events, identities, self.snapshots.newest(&self.persons).await?));
+        };
+        let identities = self.snapshots.as_of(&self.identities, moment).await?;
+        let persons = self.snapshots.as_of(&self.persons, moment).await?;
+        Ok((events, identities, persons))
+    }
+}
+
+/// One consistent state of a project. Cheap to keep: it holds lists of files, not rows.
+#[derive(Clone, Debug)]
+pub struct ReadView {
+    /// The versions read.
+    pub versions: Versions,
+    /// The latest timestamp of any event, exact to the millisecond. For [`At::AsOf`] an upper bound.
+    pub newest_event: Option<Timestamp>,
+    /// How many files `events` has.
+    pub file_count: usize,
+    /// How many bytes they have.
+    pub bytes: u64,
+    reader: Arc<Reader>,
+    events: Arc<TableView>,
+    identities: Arc<TableView>,
+    persons: Arc<TableView>,
+    as_of: Option<Timestamp>,
+}
+
+impl ReadView {
+    /// All live ties, closed transitively.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`], [`LakeError::Damaged`].
+    pub async fn keys(&self) -> Result<Arc<KeyMap>, LakeError> {
+        self.reader.keys.get(&self.identities, self.as_of).await
+    }
+
+    /// The latest traits of each person that has any, by canonical key: JSON objects, their members sorted.
+    ///
+    /// Only identify calls set traits (`context.traits` on other calls stays in `context`). A trait's value is that of
+    /// the latest identify call that names it, in the total order (timestamp, received_at, position, event_id), over
+    /// all ids of the person; an explicit null is a value.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`], [`LakeError::Damaged`].
+    pub async fn traits(&self) -> Result<Arc<HashMap<i64, Json>>, LakeError> {
+        let keys = self.keys().await?;
+        self.reader.traits.get(&self.events, &self.persons, self.versions, &keys, self.as_of).await
+    }
+
+    /// The files of `events`.
+    #[must_use]
+    pub fn event_files(&self) -> &TableView {
+        &self.events
+    }
+
+    /// The table `events` for DataFusion. Its columns have the names of [`event_model::columns`].
+    ///
+    /// # Errors
+    /// Where the plan of an [`At::AsOf`] view cannot be made; the others always can.
+    #[cfg(feature = "query")]
+    pub fn events(&self) -> datafusion::error::Result<Arc<dyn datafusion::catalog::TableProvider>> {
+        use crate::provider::{EventsTable, received_until};
+        let table: Arc<dyn datafusion::catalog::TableProvider> = Arc::new(EventsTable::new(
+            &self.events.schema,
+            self.events.files.files().to_vec(),
+            Arc::clone(&self.events.store),
+            self.reader.footers.clone(),
+        ));
+        match self.as_of {
+            Some(moment) => received_until(table, moment),
+            None => Ok(table),
+        }
+    }
+}
