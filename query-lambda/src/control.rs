@@ -1,0 +1,53 @@
+//! What questions need from the writing side of a deployment: flush, replay, and what the queue still holds.
+
+use async_trait::async_trait;
+use event_model::{EventId, Problem, ProjectId, Reason};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// The writing side, as the query side may use it. The local binary implements it on its own queue and compactor, a
+/// cloud deployment on its queue's.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// Returns once everything that was accepted for the project before the call is in the lake.
+    async fn flush(&self, project: &ProjectId) -> Result<(), Problem>;
+
+    /// Sends rows of quarantine through the collector's stages again. Durable in the queue when it returns.
+    async fn replay(&self, project: &ProjectId, selection: Selection) -> Result<Replayed, Problem>;
+
+    /// The queue's side of the equation of the ledger.
+    async fn queue(&self, project: &ProjectId) -> Result<QueueSide, Problem>;
+}
+
+/// Which rows of quarantine are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// These rows, by row id.
+    Rows(Vec<EventId>),
+    /// All with this reason that were not replayed yet.
+    Reason(Reason),
+    /// All that were not replayed yet.
+    All,
+}
+
+/// What a replay did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Replayed {
+    /// Rows that were sent again and are usable now: after the next drain they are events, once each.
+    pub accepted: u64,
+    /// Rows that are still refused and stay as they are.
+    pub still_rejected: u64,
+    /// Rows whose original is not whole, so that it cannot be decoded again.
+    pub not_replayable: u64,
+}
+
+/// What the queue knows about a project's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueSide {
+    /// Events in all messages ever sent, rejected ones included; `None` where the queue does not know it.
+    pub sent: Option<u64>,
+    /// Events in messages that wait or are being drained.
+    pub in_flight: u64,
+    /// Events in dead letters.
+    pub dead: u64,
+}
