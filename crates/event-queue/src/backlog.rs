@@ -29,7 +29,6 @@ pub(crate) struct Taken<B> {
     pub(crate) receipt: Receipt,
     pub(crate) receive_count: u32,
     pub(crate) events: u32,
-    pub(crate) bytes: u32,
     pub(crate) body: B,
 }
 
@@ -120,8 +119,8 @@ impl<B: Clone> Backlog<B> {
         self.hidden.insert(sequence, hidden);
         self.deadlines.insert((until, sequence));
         let receipt = Receipt(format!("{:016x}-{sequence:x}-{:x}", self.instance, hidden.delivery));
-        let Entry { receive_count, events, bytes, body, .. } = entry;
-        Some(Taken { sequence, receipt, receive_count, events, bytes, body })
+        let Entry { receive_count, events, body, .. } = entry;
+        Some(Taken { sequence, receipt, receive_count, events, body })
     }
 
     /// Removes the messages whose receipts are still good and returns them.
@@ -173,6 +172,11 @@ impl<B: Clone> Backlog<B> {
     /// The moment at which the next hidden message may become visible.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.deadlines.first().map(|(until, _)| *until)
+    }
+
+    /// Whether messages died since the last call of [`Self::take_newly_dead`].
+    pub(crate) fn has_newly_dead(&self) -> bool {
+        !self.newly_dead.is_empty()
     }
 
     /// The messages that died since the last call.

@@ -1,3 +1,4 @@
-//! Every queue of this crate against the conformance suite.
+//! The queues against the conformance suite, and the one on disk against crashes, faults and damage.
 
 mod conformance;
+mod disk;
