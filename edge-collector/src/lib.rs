@@ -1,1 +1,40 @@
 //! Takes events over HTTP: decode, authenticate, validate, enrich, enqueue.
+//!
+//! The core is two pure steps, the same on a laptop and at the edge. It does no I/O, has no clock and no randomness of
+//! its own, and cannot panic: a panic in Wasm would kill every other request of the isolate.
+//!
+//! ```text
+//! Request --decode--> Decoded { key, items }          or a Problem to answer with
+//!                        |   the host looks the key up, asks its rate limiter, and
+//!                     admit(key)                        or a Problem
+//!                        |
+//!                     collect --> Collected { envelopes, response }
+//!                        |   the host makes the envelopes durable, then answers
+//! ```
+//!
+//! Inside `collect` each item is checked, read by its protocol, enriched and checked again; what fails is kept with
+//! its reason, and [`replay`] tries it again later by the rules of that day.
+
+mod admit;
+mod collect;
+mod context;
+mod cut;
+mod decode;
+mod draft;
+mod enrich;
+mod entropy;
+mod json;
+mod keys;
+mod protocol;
+mod request;
+mod validate;
+
+#[cfg(feature = "native")]
+pub mod native;
+
+pub use admit::admit;
+pub use collect::{Collected, collect};
+pub use decode::{Decoded, decode};
+pub use entropy::Entropy;
+pub use protocol::{Refusal, paths};
+pub use request::{Limits, Request, Response};

@@ -1,0 +1,168 @@
+//! One request from socket to queue.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use bytes::Bytes;
+use event_model::limits::MAX_URI_BYTES;
+use event_model::project::{Directory, Key, SharedDirectory};
+use event_model::{ErrorCode, Problem, Project, Timestamp};
+use event_queue::{Envelope, Geo, Outgoing, Queue, QueueError};
+use http::Method;
+use prometheus_client::registry::Registry;
+
+use super::limiter::Limiter;
+use super::metrics::{Metrics, ProtocolLabel, ReasonLabel, StatusLabel};
+use super::{CollectorSettings, body, reply};
+use crate::{Collected, Decoded, Entropy, Request, Response, admit, collect, decode};
+
+/// Seconds after which a client should try again when something of ours is down.
+const RETRY_SECONDS: u32 = 5;
+
+/// The native collector: what its requests share.
+pub struct Collector {
+    queue: Arc<dyn Queue>,
+    directory: SharedDirectory,
+    settings: CollectorSettings,
+    limiter: Limiter,
+    metrics: Metrics,
+}
+
+impl Collector {
+    /// A collector that sends to a queue, for the projects of a directory. Its metrics are added to the registry.
+    #[must_use]
+    pub fn new(
+        queue: Arc<dyn Queue>,
+        directory: SharedDirectory,
+        settings: CollectorSettings,
+        registry: &mut Registry,
+    ) -> Self {
+        let metrics = Metrics::register(registry);
+        Self { queue, directory, settings, limiter: Limiter::default(), metrics }
+    }
+
+    /// Answers a request. A 2xx means that its events are durable.
+    pub async fn handle(&self, request: http::Request<Body>, remote_ip: Option<IpAddr>) -> http::Response<Body> {
+        let start = Instant::now();
+        let response = if request.method() == Method::OPTIONS {
+            reply::preflight()
+        } else {
+            match self.take(request, remote_ip).await {
+                Ok(response) => reply::answer(response),
+                Err(problem) => {
+                    log(&problem);
+                    reply::problem(&problem)
+                }
+            }
+        };
+        let status = StatusLabel { status: response.status().as_u16() };
+        self.metrics.requests.get_or_create(&status).inc();
+        self.metrics.seconds.observe(start.elapsed().as_secs_f64());
+        response
+    }
+
+    async fn take(&self, request: http::Request<Body>, remote_ip: Option<IpAddr>) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        let uri_bytes = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if uri_bytes > MAX_URI_BYTES {
+            return Err(ErrorCode::UriTooLong.into());
+        }
+        if parts.method != Method::POST {
+            return Err(Problem::new(ErrorCode::MethodNotAllowed, "This path takes POST."));
+        }
+        let settings = &self.settings;
+        let bytes = body::read(&parts.headers, body, settings.max_body_bytes, settings.body_timeout).await?;
+        let geo = Geo::default();
+        let request = Request {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            body: &bytes,
+            remote_ip,
+            geo: &geo,
+        };
+        let decoded = decode(&request, &settings.limits)?;
+        let protocol = decoded.protocol();
+        let now = now();
+        let (project, key) = self.authenticate(&decoded, now)?;
+        let collected = collect(decoded, &project, &key, now, self.entropy(now)?);
+        let messages =
+            collected.envelopes.iter().map(|envelope| self.message(envelope)).collect::<Result<Vec<_>, _>>()?;
+        if !messages.is_empty() {
+            self.queue.send(messages).await.map_err(queue_problem)?;
+        }
+        self.count(&collected, protocol);
+        Ok(collected.response)
+    }
+
+    /// Finds the key, checks it and takes a token of its project.
+    fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
+        let directory: Arc<Directory> = self
+            .directory
+            .get()
+            .map_err(|why| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why))?;
+        let found = directory.find(decoded.key());
+        admit(found.as_ref().map(|(_, key)| key), decoded.origin(), now)?;
+        let (project, key) = found.ok_or(ErrorCode::KeyUnknown)?;
+        self.limiter
+            .take(&project, Instant::now())
+            .map_err(|seconds| Problem::from(ErrorCode::RateLimited).retry_after(seconds))?;
+        Ok((project, key))
+    }
+
+    fn entropy(&self, now: Timestamp) -> Result<Entropy, Problem> {
+        let unavailable = || Problem::from(ErrorCode::Internal).because("the system gives no random bytes");
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|_| unavailable())?;
+        let daily_salt = self.settings.salt.of_day(now.days()).ok_or_else(unavailable)?;
+        Ok(Entropy { seed, daily_salt })
+    }
+
+    fn message(&self, envelope: &Envelope) -> Result<Outgoing, Problem> {
+        let body = envelope
+            .encode(self.settings.compression)
+            .map_err(|error| Problem::from(ErrorCode::Internal).because(error))?;
+        Ok(Outgoing {
+            message_id: envelope.message_id,
+            project: envelope.project.clone(),
+            events: envelope.event_count(),
+            body: Bytes::from(body),
+        })
+    }
+
+    fn count(&self, collected: &Collected, protocol: &'static str) {
+        let accepted = u64::try_from(collected.accepted).unwrap_or(u64::MAX);
+        self.metrics.accepted.get_or_create(&ProtocolLabel { protocol }).inc_by(accepted);
+        for refusal in &collected.rejected {
+            self.metrics.rejected.get_or_create(&ReasonLabel { reason: refusal.reason.as_str() }).inc();
+        }
+    }
+}
+
+fn queue_problem(error: QueueError) -> Problem {
+    match error {
+        QueueError::Full { retry_after } => {
+            let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).clamp(1, 300);
+            Problem::from(ErrorCode::QueueFull).retry_after(seconds)
+        }
+        other => Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(other),
+    }
+}
+
+/// What a client did wrong is its own business; what is wrong with us is logged, with its cause.
+fn log(problem: &Problem) {
+    let code = problem.code.as_str();
+    if problem.code.status() >= 500 {
+        tracing::warn!(code, cause = problem.cause.as_deref(), "request not taken");
+    } else {
+        tracing::debug!(code, "request refused");
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

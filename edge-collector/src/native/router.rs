@@ -1,0 +1,27 @@
+//! The collector's paths as an axum router; other paths are the caller's.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::routing::any;
+
+use super::collector::Collector;
+use crate::protocol::paths;
+
+/// Routes every path that takes events. Where the server gives connection information (`ConnectInfo<SocketAddr>`),
+/// the sender's address is known. The router takes whole requests, so body limits of the caller must not be tighter.
+pub fn router(collector: Arc<Collector>) -> Router {
+    let mut router = Router::new();
+    for path in paths() {
+        router = router.route(path, any(handle)).route(&format!("{path}/"), any(handle));
+    }
+    router.with_state(collector)
+}
+
+async fn handle(State(collector): State<Arc<Collector>>, request: http::Request<Body>) -> http::Response<Body> {
+    let remote_ip = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    collector.handle(request, remote_ip).await
+}
