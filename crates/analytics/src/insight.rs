@@ -1,0 +1,103 @@
+//! A question being answered: it asks for plans to be run until it knows the answer, and touches nothing itself.
+//!
+//! ```text
+//! Insight::new(question, settings, now)
+//!   next(source, None)          -> Run(plan)      the caller runs it
+//!   next(source, Some(batches)) -> Run(plan)
+//!   next(source, Some(batches)) -> Done(result)
+//! ```
+
+use arrow::record_batch::RecordBatch;
+use datafusion::logical_expr::LogicalPlan;
+use event_model::{Problem, Timestamp};
+use query_model::question::GroupBy;
+use query_model::{Insight as Asked, ProjectSettings, Question};
+use serde_json::value::RawValue;
+
+use crate::matching::{check_supported, reads_traits};
+use crate::problem::{internal, not_supported};
+use crate::source::Source;
+use crate::trend::TrendInsight;
+
+/// What is to be done next.
+#[derive(Debug)]
+pub enum Step {
+    /// Run this plan and come back with its batches.
+    Run(LogicalPlan),
+    /// The `result` of the answer, as JSON.
+    Done(Box<RawValue>),
+}
+
+/// A question on its way to an answer.
+#[derive(Debug)]
+pub struct Insight {
+    question: Question,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Trend(Box<TrendInsight>),
+}
+
+impl Insight {
+    /// Takes a question. `now` decides what `last` means.
+    ///
+    /// # Errors
+    /// `not_supported` names the part that this version cannot answer; `invalid_question` and `too_many_intervals` if
+    /// the period makes no sense in the project's time zone.
+    pub fn new(question: Question, settings: &ProjectSettings, now: Timestamp) -> Result<Self, Problem> {
+        let common = &question.common;
+        if common.group_by != GroupBy::Person {
+            return Err(not_supported(format_args!("`group_by: {}`", common.group_by.as_str())));
+        }
+        if common.sampling < 1.0 {
+            return Err(not_supported("`sampling` below 1"));
+        }
+        check_supported(&common.filters)?;
+        let (question, calendar, exact) = question.resolve(settings, now)?;
+        let kind = match &question.insight {
+            Asked::Trend(trend) => Kind::Trend(Box::new(TrendInsight::new(&question, trend, calendar, exact)?)),
+            Asked::Funnel(_) | Asked::Retention(_) | Asked::Stickiness(_) | Asked::Lifecycle(_) | Asked::Paths(_) => {
+                return Err(not_supported(format_args!("The kind {}", question.kind().as_str())));
+            }
+        };
+        Ok(Self { question, kind })
+    }
+
+    /// The question with every default written out and the period made absolute: what the answer shows, and what a
+    /// cache may use as its key.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// The time zone of the answer's dates.
+    #[must_use]
+    pub fn timezone(&self) -> &str {
+        self.question.common.timezone.as_deref().unwrap_or("UTC")
+    }
+
+    /// Whether [`Source::traits`] must be there.
+    #[must_use]
+    pub fn needs_traits(&self) -> bool {
+        let Kind::Trend(trend) = &self.kind;
+        reads_traits(&self.question.common.filters) || trend.needs_traits(&self.question)
+    }
+
+    /// Goes one step on. The first call has no batches, each later one those of the plan that the call before gave.
+    ///
+    /// # Errors
+    /// `internal` if the plan cannot be built or its batches do not fit it; `question_too_complex` if the answer would
+    /// be too large.
+    pub fn next(&mut self, source: &Source, batches: Option<Vec<RecordBatch>>) -> Result<Step, Problem> {
+        let Kind::Trend(trend) = &mut self.kind;
+        if let Some(batches) = batches {
+            trend.take(&self.question, &batches)?;
+        }
+        if let Some(plan) = trend.plan(&self.question, source)? {
+            return Ok(Step::Run(plan));
+        }
+        serde_json::value::to_raw_value(&trend.result()).map(Step::Done).map_err(internal)
+    }
+}

@@ -1,0 +1,311 @@
+//! The aggregate function of trends: one pass over a group's rows gives every interval's number and the total.
+//!
+//! It takes the interval's place (null: outside all), whether the row lies in the exact period, and what is measured:
+//! nothing, a person or a number. It gives a list of numbers as JSON text, one an interval and the total last, because
+//! no Arrow type holds both integers beyond 2^53 and fractions.
+//!
+//! ```text
+//! interval  exact  person        sum of distinct persons
+//!    0      true     7
+//!    0      true     7      ->   ["1", "2", "2"]
+//!    1      true     7            0    1   total
+//!    1      true     9
+//! ```
+
+use std::collections::{BTreeMap, HashSet};
+use std::mem::size_of;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
+use datafusion::scalar::ScalarValue;
+
+use crate::number::{Exact, Sum};
+
+/// What is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Rows,
+    Persons,
+    Sum,
+    Average,
+    Least,
+    Greatest,
+}
+
+/// The function for one question.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Measure {
+    kind: Kind,
+    /// How many intervals there are.
+    intervals: u32,
+    /// Whether an interval counts all intervals before it too.
+    cumulative: bool,
+    signature: Signature,
+}
+
+/// The function applied to columns: `interval`, `exact` and, unless rows are counted, `operand`.
+pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments: Vec<Expr>) -> Expr {
+    let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
+    let signature = Signature::any(arguments.len(), Volatility::Immutable);
+    AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, signature }).call(arguments)
+}
+
+impl AggregateUDFImpl for Measure {
+    fn name(&self) -> &str {
+        match self.kind {
+            Kind::Rows => "measure_rows",
+            Kind::Persons => "measure_persons",
+            Kind::Sum => "measure_sum",
+            Kind::Average => "measure_average",
+            Kind::Least => "measure_least",
+            Kind::Greatest => "measure_greatest",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::new_list(DataType::Utf8, true))
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Slots {
+            kind: self.kind,
+            intervals: self.intervals,
+            cumulative: self.cumulative,
+            slots: BTreeMap::new(),
+        }))
+    }
+
+    fn state_fields(&self, arguments: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(vec![Arc::new(Field::new(format_state_name(arguments.name, "slots"), DataType::LargeBinary, true))])
+    }
+}
+
+/// The state of one group: a state an interval that has rows; the total is the slot after the last interval.
+#[derive(Debug)]
+struct Slots {
+    kind: Kind,
+    intervals: u32,
+    cumulative: bool,
+    slots: BTreeMap<u32, State>,
+}
+
+/// What is remembered of the rows of one interval.
+#[derive(Clone, Debug)]
+enum State {
+    Rows(u64),
+    Persons(HashSet<i64>),
+    Sum(Sum),
+    Extreme(Option<Exact>),
+}
+
+impl State {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Rows => Self::Rows(0),
+            Kind::Persons => Self::Persons(HashSet::new()),
+            Kind::Sum | Kind::Average => Self::Sum(Sum::default()),
+            Kind::Least | Kind::Greatest => Self::Extreme(None),
+        }
+    }
+
+    fn add_number(&mut self, number: &Exact, kind: Kind) {
+        match self {
+            Self::Sum(sum) => sum.add(number),
+            Self::Extreme(extreme) => {
+                let replaces = extreme.as_ref().is_none_or(|extreme| match kind {
+                    Kind::Least => number < extreme,
+                    _ => number > extreme,
+                });
+                if replaces {
+                    *extreme = Some(number.clone());
+                }
+            }
+            Self::Rows(_) | Self::Persons(_) => {}
+        }
+    }
+
+    fn merge(&mut self, other: Self, kind: Kind) {
+        match (self, other) {
+            (Self::Rows(count), Self::Rows(more)) => *count += more,
+            (Self::Persons(persons), Self::Persons(more)) => persons.extend(more),
+            (Self::Sum(sum), Self::Sum(more)) => sum.merge(&more),
+            (this @ Self::Extreme(_), Self::Extreme(Some(number))) => this.add_number(&number, kind),
+            _ => {}
+        }
+    }
+
+    /// The number as JSON text; `None` where there is none.
+    fn number(&self, kind: Kind) -> Option<String> {
+        match self {
+            Self::Rows(count) => Some(count.to_string()),
+            Self::Persons(persons) => Some(persons.len().to_string()),
+            Self::Sum(sum) if kind == Kind::Average => sum.average(),
+            Self::Sum(sum) => sum.text(),
+            Self::Extreme(extreme) => extreme.as_ref().map(Exact::text),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Rows(_) | Self::Sum(_) => 0,
+            // A hash table keeps up to twice its entries, and a byte of control for each.
+            Self::Persons(persons) => persons.capacity() * (size_of::<i64>() + 1),
+            Self::Extreme(_) => 64,
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Rows(count) => out.extend(count.to_le_bytes()),
+            Self::Persons(persons) => persons.iter().for_each(|person| out.extend(person.to_le_bytes())),
+            Self::Sum(sum) => {
+                out.extend(sum.exact.to_le_bytes());
+                out.extend(sum.rest.to_le_bytes());
+                out.extend(sum.count.to_le_bytes());
+            }
+            Self::Extreme(extreme) => {
+                out.extend(extreme.as_ref().map(Exact::text).unwrap_or_default().as_bytes());
+            }
+        }
+    }
+
+    fn read(kind: Kind, bytes: &[u8]) -> Option<Self> {
+        Some(match Self::new(kind) {
+            Self::Rows(_) => Self::Rows(u64::from_le_bytes(bytes.try_into().ok()?)),
+            Self::Persons(_) => {
+                let person = |chunk: &[u8]| Some(i64::from_le_bytes(chunk.try_into().ok()?));
+                Self::Persons(bytes.chunks(size_of::<i64>()).map(person).collect::<Option<_>>()?)
+            }
+            Self::Sum(_) => Self::Sum(Sum {
+                exact: i128::from_le_bytes(bytes.get(..16)?.try_into().ok()?),
+                rest: f64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?),
+                count: u64::from_le_bytes(bytes.get(24..)?.try_into().ok()?),
+            }),
+            Self::Extreme(_) => Self::Extreme(Exact::parse(std::str::from_utf8(bytes).ok()?)),
+        })
+    }
+}
+
+impl Slots {
+    /// Adds one row to its interval and, inside the exact period, to the total.
+    fn each(&mut self, slot: Option<u32>, exact: bool, add: impl Fn(&mut State)) {
+        let kind = self.kind;
+        for slot in slot.into_iter().chain(exact.then_some(self.intervals)) {
+            add(self.slots.entry(slot).or_insert_with(|| State::new(kind)));
+        }
+    }
+
+    fn numbers(&self) -> Vec<Option<String>> {
+        let empty = State::new(self.kind);
+        let at = |slot: u32| self.slots.get(&slot).unwrap_or(&empty).number(self.kind);
+        if !self.cumulative {
+            return (0..=self.intervals).map(at).collect();
+        }
+        let mut so_far = State::new(self.kind);
+        let mut numbers: Vec<Option<String>> = Vec::new();
+        for slot in 0..self.intervals {
+            if let Some(state) = self.slots.get(&slot) {
+                so_far.merge(state.clone(), self.kind);
+            }
+            numbers.push(so_far.number(self.kind));
+        }
+        numbers.push(numbers.last().cloned().unwrap_or_else(|| so_far.number(self.kind)));
+        numbers
+    }
+}
+
+fn damaged() -> DataFusionError {
+    DataFusionError::Internal("the state of a measure is damaged".to_owned())
+}
+
+impl Accumulator for Slots {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let (Some(slots), Some(exact)) = (values.first(), values.get(1)) else { return Err(damaged()) };
+        let slots: &Int32Array = slots.as_primitive::<Int32Type>();
+        let exact = exact.as_boolean();
+        let place = |row: usize| slots.is_valid(row).then(|| slots.value(row).unsigned_abs());
+        let is_exact = |row: usize| exact.is_valid(row) && exact.value(row);
+        match (self.kind, values.get(2)) {
+            (Kind::Rows, _) => {
+                for row in 0..slots.len() {
+                    self.each(place(row), is_exact(row), |state| {
+                        if let State::Rows(count) = state {
+                            *count += 1;
+                        }
+                    });
+                }
+            }
+            (Kind::Persons, Some(operand)) => {
+                let persons = operand.as_primitive::<Int64Type>();
+                for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
+                    self.each(place(row), is_exact(row), |state| {
+                        if let State::Persons(set) = state {
+                            set.insert(persons.value(row));
+                        }
+                    });
+                }
+            }
+            (_, Some(operand)) => {
+                let numbers: &StringArray = operand.as_string::<i32>();
+                let kind = self.kind;
+                for row in (0..slots.len()).filter(|row| numbers.is_valid(*row)) {
+                    if let Some(number) = Exact::parse(numbers.value(row)) {
+                        self.each(place(row), is_exact(row), |state| state.add_number(&number, kind));
+                    }
+                }
+            }
+            (_, None) => return Err(damaged()),
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let numbers: Vec<ScalarValue> = self.numbers().into_iter().map(ScalarValue::Utf8).collect();
+        Ok(ScalarValue::List(ScalarValue::new_list_nullable(&numbers, &DataType::Utf8)))
+    }
+
+    fn size(&self) -> usize {
+        let slot = size_of::<u32>() + size_of::<State>();
+        size_of::<Self>() + self.slots.values().map(|state| slot + state.size()).sum::<usize>()
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let mut out = Vec::new();
+        let mut bytes = Vec::new();
+        for (slot, state) in &self.slots {
+            bytes.clear();
+            state.write(&mut bytes);
+            out.extend(slot.to_le_bytes());
+            out.extend((bytes.len() as u64).to_le_bytes());
+            out.extend(&bytes);
+        }
+        Ok(vec![ScalarValue::LargeBinary(Some(out))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let states = states.first().ok_or_else(damaged)?.as_binary::<i64>();
+        for state in states.iter().flatten() {
+            let mut rest = state;
+            while !rest.is_empty() {
+                let (slot, after) = rest.split_first_chunk::<4>().ok_or_else(damaged)?;
+                let (length, after) = after.split_first_chunk::<8>().ok_or_else(damaged)?;
+                let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| damaged())?;
+                let (bytes, after) = after.split_at_checked(length).ok_or_else(damaged)?;
+                let state = State::read(self.kind, bytes).ok_or_else(damaged)?;
+                let kind = self.kind;
+                self.slots.entry(u32::from_le_bytes(*slot)).or_insert_with(|| State::new(kind)).merge(state, kind);
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! The plans of a trend: one that ranks a property's values, and one that computes every number.
+//!
+//! ```text
+//! Aggregate   by group_0..           measure_0 .. measure_n    one list of numbers each, the total last
+//!   Projection  interval, exact, person, operand_i, matches_i, group_j
+//!     Filter      type, timestamp, event: plain columns, which prune; then conditions on properties
+//!       TableScan   events
+//! ```
+
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
+use event_model::Problem;
+use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Question, Range, Series, Trend};
+
+use super::ranking::Ranking;
+use crate::events_table::{column, happened_in, interval_index, is_counted, person, scan};
+use crate::matching::{all, balanced, matches, names, truth};
+use crate::measure::{Kind, measure};
+use crate::problem::{internal, not_supported};
+use crate::property;
+use crate::source::Source;
+
+const INTERVAL: &str = "interval";
+const EXACT: &str = "exact";
+const PERSON: &str = "person";
+
+/// What both plans need.
+pub(super) struct Planner<'a> {
+    pub(super) source: &'a Source,
+    pub(super) question: &'a Question,
+    pub(super) trend: &'a Trend,
+    pub(super) timezone: &'a jiff::tz::TimeZone,
+    pub(super) intervals: &'a Intervals,
+}
+
+/// The engine's kind of a measure; what it does not have yet is refused.
+pub(super) fn kind(measure: Measure) -> Result<Kind, Problem> {
+    match measure {
+        Measure::Total => Ok(Kind::Rows),
+        Measure::UniquePersons => Ok(Kind::Persons),
+        Measure::Sum => Ok(Kind::Sum),
+        Measure::Avg => Ok(Kind::Average),
+        Measure::Min => Ok(Kind::Least),
+        Measure::Max => Ok(Kind::Greatest),
+        other => Err(not_supported(format_args!("The measure {}", other.as_str()))),
+    }
+}
+
+impl Planner<'_> {
+    /// Ranks the values of one property: each value with the first series' measure over the exact period. Values that
+    /// only other series or the edges of the period have rank with a total of nothing.
+    pub(super) fn ranking(&self, breakdown: &Breakdown) -> Result<LogicalPlan, Problem> {
+        let value = property::as_text(self.source, breakdown.of, &breakdown.property)?;
+        let first = self.trend.series.first().ok_or_else(|| internal("a trend without series"))?;
+        let rows = self.rows()?;
+        let mut columns = self.columns(std::slice::from_ref(first))?;
+        columns.push(value.alias("value"));
+        let measure = self.measure(0, first, 0, false)?;
+        rows.project(columns)
+            .and_then(|plan| plan.filter(column("value").is_not_null()))
+            .and_then(|plan| plan.aggregate(vec![column("value")], vec![measure]))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(internal)
+    }
+
+    /// Computes every series in every group and interval.
+    pub(super) fn numbers(&self, rankings: &[Ranking]) -> Result<LogicalPlan, Problem> {
+        let mut columns = self.columns(&self.trend.series)?;
+        let mut groups = Vec::new();
+        for (place, (breakdown, ranking)) in self.question.common.breakdown.iter().zip(rankings).enumerate() {
+            let name = format!("group_{place}");
+            let value = property::as_text(self.source, breakdown.of, &breakdown.property)?;
+            columns.push(ranking.code(value).alias(&name));
+            groups.push(column(&name));
+        }
+        let cumulative = self.trend.display == Display::Cumulative;
+        let intervals = if self.trend.display == Display::Total { 0 } else { self.intervals.len() };
+        let measures = self
+            .trend
+            .series
+            .iter()
+            .enumerate()
+            .map(|(place, series)| self.measure(place, series, intervals, cumulative))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.rows()?
+            .project(columns)
+            .and_then(|plan| plan.aggregate(groups, measures))
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(internal)
+    }
+
+    /// The events of the period that at least one series is about.
+    fn rows(&self) -> Result<LogicalPlanBuilder, Problem> {
+        let mut conditions = vec![is_counted(), happened_in(self.source, self.range())];
+        let series = &self.trend.series;
+        if let Some(named) = series.iter().map(|one| names(&one.matcher)).collect::<Option<Vec<_>>>() {
+            conditions.extend(balanced(named, Expr::or));
+        }
+        conditions.extend(all(self.source, &self.question.common.filters, self.timezone)?);
+        let matcher = |one: &Series| self.matches(&one.matcher);
+        conditions.extend(balanced(series.iter().map(matcher).collect::<Result<Vec<_>, _>>()?, Expr::or));
+        let condition = balanced(conditions, Expr::and).unwrap_or_else(|| truth(true));
+        scan(self.source)?.filter(condition).map_err(internal)
+    }
+
+    /// Intervals are counted in full, totals exactly: the exact period lies within its intervals.
+    fn range(&self) -> Range {
+        if self.trend.display == Display::Total { self.intervals.exact } else { self.intervals.full() }
+    }
+
+    fn matches(&self, matcher: &Matcher) -> Result<Expr, Problem> {
+        matches(self.source, matcher, self.timezone)
+    }
+
+    /// The columns that the measures of these series read.
+    fn columns(&self, series: &[Series]) -> Result<Vec<Expr>, Problem> {
+        let mut columns = vec![
+            interval_index(self.intervals).alias(INTERVAL),
+            happened_in(self.source, self.intervals.exact).alias(EXACT),
+        ];
+        if series.iter().any(|one| one.measure == Measure::UniquePersons) {
+            columns.push(person(&self.source.keys).alias(PERSON));
+        }
+        for (place, one) in series.iter().enumerate() {
+            columns.push(self.matches(&one.matcher)?.alias(format!("matches_{place}")));
+            if let Some(name) = &one.property {
+                let number = property::as_number(self.source, query_model::Of::Event, name)?;
+                columns.push(number.alias(format!("operand_{place}")));
+            }
+        }
+        Ok(columns)
+    }
+
+    fn measure(&self, place: usize, series: &Series, intervals: usize, cumulative: bool) -> Result<Expr, Problem> {
+        let kind = kind(series.measure)?;
+        let mut arguments = vec![column(INTERVAL), column(EXACT)];
+        match kind {
+            Kind::Rows => {}
+            Kind::Persons => arguments.push(column(PERSON)),
+            _ => arguments.push(column(&format!("operand_{place}"))),
+        }
+        // Without intervals every place would be beyond the last one, which is the total's.
+        if let (0, Some(interval)) = (intervals, arguments.first_mut()) {
+            *interval = Expr::Literal(datafusion::scalar::ScalarValue::Int32(None), None);
+        }
+        let aggregate = measure(kind, intervals, cumulative, arguments);
+        let filtered = aggregate.filter(column(&format!("matches_{place}"))).build().map_err(internal)?;
+        Ok(filtered.alias(format!("measure_{place}")))
+    }
+}
