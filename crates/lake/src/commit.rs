@@ -198,3 +198,18 @@ pub fn append(partition_by: Vec<String>) -> DeltaOperation {
 pub fn says<const N: usize>(pairs: [(&str, Value); N]) -> serde_json::Map<String, Value> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<_, _>>().into_iter().collect()
 }
+
+/// Takes away the files of a commit that lost. They are nobody's: best effort, vacuum finds what is left.
+pub async fn discard(table: &Table, paths: &[String]) {
+    use object_store::ObjectStoreExt as _;
+    let store = table.object_store();
+    for path in paths {
+        let gone = match object_store::path::Path::parse(path) {
+            Ok(path) => store.delete(&path).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = gone {
+            tracing::debug!(table = table.path(), path, error, "a file of a lost commit is left to vacuum");
+        }
+    }
+}

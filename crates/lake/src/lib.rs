@@ -9,14 +9,23 @@
 //!
 //! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
 
+mod append;
 pub mod batch;
 mod column;
 pub mod commit;
+mod encode;
 pub mod error;
 pub mod files;
+mod identities;
+mod ids;
+mod ingest;
+mod lake;
+pub mod ledger;
 pub mod persons;
+mod project;
 #[cfg(feature = "query")]
 pub mod provider;
+pub mod quarantine;
 pub mod read;
 pub mod rows;
 pub mod schema;
@@ -26,5 +35,9 @@ pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
 pub use error::LakeError;
+pub use lake::Lake;
+pub use ledger::LedgerTotals;
+pub use project::ProjectLake;
+pub use quarantine::{QuarantineEntry, QuarantineFilter, QuarantinePage};
 pub use read::{At, ReadView, Reader, Versions};
 pub use settings::{Clock, Guards, LakeSettings};

@@ -1,0 +1,152 @@
+//! A batch of events made ready: checked, its ids as numbers, its rows in the order of the files.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, Date32Array, RecordBatch, UInt32Array};
+use arrow::datatypes::{Date32Type, UInt32Type};
+use event_model::{Timestamp, columns};
+
+use crate::batch::{IncomingMessage, MESSAGE, QuarantineRow};
+use crate::column;
+use crate::encode::{Part, file_schema, pick};
+use crate::error::LakeError;
+use crate::ids::ids;
+use crate::schema::{EVENTS, incoming_events};
+
+/// What of a batch does not change from attempt to attempt.
+pub(super) struct Incoming {
+    events: RecordBatch,
+    /// Of each row: its id.
+    pub(super) ids: Vec<u128>,
+    /// Of each row: the place of its message.
+    pub(super) message: Vec<usize>,
+    /// Of each row: its month, counted from year 0.
+    pub(super) month: Vec<i32>,
+    /// Of each row: when it happened, when it was received, its position: the total order but for the id.
+    pub(super) order: Vec<(i64, i64, i32)>,
+    /// All rows as the files have them: by month, event, person, time.
+    pub(super) sorted: Vec<u32>,
+    /// Of each message: how many of its events are rejected.
+    pub(super) quarantined: Vec<u32>,
+}
+
+impl Incoming {
+    pub(super) fn new(
+        messages: &[IncomingMessage],
+        events: RecordBatch,
+        quarantine: &[QuarantineRow],
+    ) -> Result<Self, LakeError> {
+        let expected = incoming_events();
+        if events.schema().fields() != expected.fields() {
+            return Err(LakeError::Shape(format!("the columns are not those of incoming_events: {}", events.schema())));
+        }
+        let mut quarantined = vec![0; messages.len()];
+        for row in quarantine {
+            let count = usize::try_from(row.message).ok().and_then(|place| quarantined.get_mut(place));
+            *count.ok_or_else(|| LakeError::Shape("a row of quarantine names no message".to_owned()))? += 1;
+        }
+        let places = column::any(&events, MESSAGE)?.as_primitive::<UInt32Type>();
+        let message: Vec<usize> = places.values().iter().map(|place| *place as usize).collect();
+        if message.iter().any(|place| *place >= messages.len()) {
+            return Err(LakeError::Shape("an event names no message".to_owned()));
+        }
+        let timestamp = column::instant(&events, columns::TIMESTAMP)?.values();
+        let received = column::instant(&events, columns::RECEIVED_AT)?.values();
+        let position = column::integer(&events, columns::POSITION)?.values();
+        let order = timestamp.iter().zip(received).zip(position);
+        let month = months(column::any(&events, columns::DATE)?.as_primitive::<Date32Type>());
+        Ok(Self {
+            ids: ids(column::bytes(&events, columns::EVENT_ID)?)?,
+            message,
+            order: order.map(|((timestamp, received), position)| (*timestamp, *received, *position)).collect(),
+            sorted: sort(&events, &month)?,
+            month,
+            quarantined,
+            events,
+        })
+    }
+
+    /// The ids of rows whose look-back reaches to before `floor`, each with the first day of receipt that counts.
+    pub(super) fn before(&self, floor: i32, look_back_days: i32) -> HashMap<u128, i32> {
+        let mut wanted = HashMap::new();
+        for (id, (_, received, _)) in self.ids.iter().zip(&self.order) {
+            let first = Timestamp(*received).days().saturating_sub(look_back_days);
+            if first < floor {
+                wanted.entry(*id).and_modify(|known: &mut i32| *known = first.min(*known)).or_insert(first);
+            }
+        }
+        wanted
+    }
+
+    /// The day of receipt and the id of some rows.
+    pub(super) fn chosen<'a>(&'a self, rows: &'a [u32]) -> impl Iterator<Item = (i32, u128)> + 'a {
+        rows.iter().filter_map(|row| {
+            let row = *row as usize;
+            let (_, received, _) = self.order.get(row)?;
+            Some((Timestamp(*received).days(), *self.ids.get(row)?))
+        })
+    }
+
+    /// Some rows, given in the order of [`Self::sorted`], as one part a month.
+    pub(super) fn parts(&self, rows: &[u32], sequence: i64) -> Result<Vec<Part>, LakeError> {
+        let file = file_schema(&EVENTS);
+        let month_of = |row: &u32| self.month.get(*row as usize).copied().unwrap_or_default();
+        rows.chunk_by(|one, other| month_of(one) == month_of(other))
+            .map(|rows| {
+                let month = rows.first().map(month_of).unwrap_or_default();
+                let chosen = UInt32Array::from(rows.to_vec());
+                let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
+                Ok(Part { month: Some(name), rows: pick(&EVENTS, &file, &self.events, &chosen, sequence)? })
+            })
+            .collect()
+    }
+}
+
+/// Months counted from year 0. Dates of one batch hardly differ, so the last one is remembered.
+fn months(dates: &Date32Array) -> Vec<i32> {
+    let mut last = (i32::MIN, 0);
+    dates
+        .values()
+        .iter()
+        .map(|date| {
+            if *date != last.0 {
+                let (year, month, _) = Timestamp(i64::from(*date) * 86_400_000_000).civil();
+                last = (*date, i32::try_from(year).unwrap_or(0) * 12 + i32::from(month) - 1);
+            }
+            last.1
+        })
+        .collect()
+}
+
+/// The rows by month, event, person, time, and for equal ones in the total order. Names of events become ranks first,
+/// so that sorting compares numbers.
+fn sort(events: &RecordBatch, month: &[i32]) -> Result<Vec<u32>, LakeError> {
+    let names = column::text(events, columns::EVENT)?;
+    let mut codes: HashMap<&str, u32> = HashMap::new();
+    let mut of_row = Vec::with_capacity(names.len());
+    for row in 0..names.len() {
+        let next = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+        of_row.push(*codes.entry(names.value(row)).or_insert(next));
+    }
+    let mut ordered: Vec<(&str, u32)> = codes.into_iter().collect();
+    ordered.sort_unstable();
+    let mut rank = vec![0_u32; ordered.len()];
+    for (place, (_, code)) in ordered.iter().enumerate() {
+        if let Some(slot) = rank.get_mut(*code as usize) {
+            *slot = u32::try_from(place).unwrap_or(u32::MAX);
+        }
+    }
+    let person = column::long(events, columns::PERSON_KEY)?.values();
+    let timestamp = column::instant(events, columns::TIMESTAMP)?.values();
+    let received = column::instant(events, columns::RECEIVED_AT)?.values();
+    let position = column::integer(events, columns::POSITION)?.values();
+    let rows = month.iter().zip(&of_row).zip(person).zip(timestamp).zip(received).zip(position).enumerate();
+    let mut keys: Vec<_> = rows
+        .map(|(row, (((((month, code), person), timestamp), received), position))| {
+            let rank = rank.get(*code as usize).copied().unwrap_or(u32::MAX);
+            (*month, rank, *person, *timestamp, *received, *position, u32::try_from(row).unwrap_or(u32::MAX))
+        })
+        .collect();
+    keys.sort_unstable();
+    Ok(keys.into_iter().map(|key| key.6).collect())
+}

@@ -1,0 +1,84 @@
+//! Which rows of a batch are new, and what that makes of each message.
+
+use std::collections::HashMap;
+
+use super::incoming::Incoming;
+use crate::batch::MessageCounts;
+use crate::ids::Mixed;
+use crate::settings::Guards;
+
+/// What one commit stores.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    /// The rows, in the order of the files.
+    pub(super) rows: Vec<u32>,
+    /// Of each message: its rows here as stored; all its other rows, those of later commits left out, as duplicates.
+    pub(super) counts: Vec<MessageCounts>,
+    /// Whether this is all that is new in the batch.
+    pub(super) is_last: bool,
+}
+
+/// Chooses the rows of messages that are not done, whose id is not stored, the first of each id in the total order; of
+/// more than `months` months the oldest.
+pub(super) fn choose(
+    incoming: &Incoming,
+    is_done: &[bool],
+    is_stored: impl Fn(u128) -> bool,
+    guards: Guards,
+    months: usize,
+) -> Choice {
+    let is_due = |row: usize| incoming.message.get(row).and_then(|message| is_done.get(*message)) == Some(&false);
+    let first = firsts(incoming, &is_due);
+    let is_new = |row: &u32| {
+        let row = *row as usize;
+        let Some(id) = incoming.ids.get(row) else { return false };
+        let is_first = !guards.batch_duplicates || first.get(id).is_some_and(|first| *first as usize == row);
+        is_due(row) && is_first && !is_stored(*id)
+    };
+    let mut rows: Vec<u32> = incoming.sorted.iter().copied().filter(is_new).collect();
+    let later = rows.split_off(end_of(&rows, incoming, months));
+    let mut counts: Vec<MessageCounts> = incoming
+        .quarantined
+        .iter()
+        .map(|quarantined| MessageCounts { quarantined: *quarantined, ..MessageCounts::default() })
+        .collect();
+    let mut count = |row: u32, by: fn(&mut MessageCounts)| {
+        let message = incoming.message.get(row as usize);
+        if let Some(counts) = message.and_then(|message| counts.get_mut(*message)) {
+            by(counts);
+        }
+    };
+    for row in &incoming.sorted {
+        count(*row, |counts| counts.duplicates += 1);
+    }
+    for row in &rows {
+        count(*row, |counts| (counts.stored, counts.duplicates) = (counts.stored + 1, counts.duplicates - 1));
+    }
+    for row in &later {
+        count(*row, |counts| counts.duplicates -= 1);
+    }
+    Choice { rows, counts, is_last: later.is_empty() }
+}
+
+/// The first row of each id in the total order; of rows that are equal there, the one of the earlier message.
+fn firsts(incoming: &Incoming, is_due: impl Fn(usize) -> bool) -> HashMap<u128, u32, Mixed> {
+    let mut firsts: HashMap<u128, u32, Mixed> = HashMap::with_capacity_and_hasher(incoming.ids.len(), Mixed::default());
+    let place = |row: u32| (incoming.order.get(row as usize), row);
+    for (row, id) in incoming.ids.iter().enumerate() {
+        if !is_due(row) {
+            continue;
+        }
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        let first = firsts.entry(*id).or_insert(row);
+        if place(row) < place(*first) {
+            *first = row;
+        }
+    }
+    firsts
+}
+
+/// Where the first `months` months of sorted rows end.
+fn end_of(rows: &[u32], incoming: &Incoming, months: usize) -> usize {
+    let month_of = |row: &u32| incoming.month.get(*row as usize);
+    rows.chunk_by(|one, other| month_of(one) == month_of(other)).take(months.max(1)).map(<[u32]>::len).sum()
+}

@@ -1,0 +1,149 @@
+//! One project's tables, and everything that may be done with them.
+
+use std::sync::Arc;
+
+use event_model::ProjectId;
+use object_store::ObjectStore;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::batch::{IngestBatch, IngestReport};
+use crate::error::LakeError;
+use crate::identities::Edges;
+use crate::ids::{EventIds, Index};
+use crate::ingest;
+use crate::ledger::{self, LedgerTotals, Names, RollReport};
+use crate::quarantine::{self, QuarantineFilter, QuarantinePage, RowIds};
+use crate::read::{At, ReadView, Reader};
+use crate::schema::{self, TableSpec};
+use crate::settings::LakeSettings;
+use crate::tables::{Table, version_of};
+
+/// One project's tables.
+#[derive(Debug)]
+pub struct ProjectLake {
+    pub(crate) id: ProjectId,
+    pub(crate) settings: LakeSettings,
+    pub(crate) events: Arc<Table>,
+    pub(crate) quarantine: Arc<Table>,
+    pub(crate) identities: Arc<Table>,
+    pub(crate) ledger: Arc<Table>,
+    pub(crate) persons: Arc<Table>,
+    pub(crate) reader: Arc<Reader>,
+    /// Inside one process a single ingest of a project at a time: two would only conflict.
+    pub(crate) writing: Mutex<Writing>,
+    pub(crate) names: Mutex<Names>,
+}
+
+/// What an ingest knows from the ones before it.
+#[derive(Debug, Default)]
+pub(crate) struct Writing {
+    pub(crate) events: Index<EventIds>,
+    pub(crate) quarantine: Index<RowIds>,
+    pub(crate) identities: Index<Edges>,
+}
+
+impl ProjectLake {
+    /// Opens the tables below `url`, and makes those that are not there.
+    ///
+    /// # Errors
+    /// [`LakeError::Newer`] if a newer version made one of them; [`LakeError::Storage`].
+    pub(crate) async fn open(
+        store: &Arc<dyn ObjectStore>,
+        url: &Url,
+        id: ProjectId,
+        settings: LakeSettings,
+    ) -> Result<Self, LakeError> {
+        let open = async |spec: &'static TableSpec| -> Result<Arc<Table>, LakeError> {
+            let url = url.join(&format!("{}/", spec.name)).map_err(|error| LakeError::storage(url.as_str(), error))?;
+            Ok(Arc::new(Table::open(Arc::clone(store), url, spec).await?))
+        };
+        let (events, quarantine, identities, ledger, persons) = futures::try_join!(
+            open(&schema::EVENTS),
+            open(&schema::QUARANTINE),
+            open(&schema::IDENTITIES),
+            open(&schema::LEDGER),
+            open(&schema::PERSONS),
+        )?;
+        let tables = (Arc::clone(&events), Arc::clone(&identities), Arc::clone(&persons));
+        let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone()));
+        Ok(Self {
+            id,
+            settings,
+            events,
+            quarantine,
+            identities,
+            ledger,
+            persons,
+            reader,
+            writing: Mutex::default(),
+            names: Mutex::default(),
+        })
+    }
+
+    /// Whose tables these are.
+    #[must_use]
+    pub fn id(&self) -> &ProjectId {
+        &self.id
+    }
+
+    /// Stores a batch: identities, quarantine, events, marks of replay, in this order, each exactly once however often
+    /// and by however many processes it is asked for. When it returns, all of it is durable and its messages may be
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`] and [`LakeError::Conflict`]: ask again later with the same messages, whatever of them is
+    /// stored by now. [`LakeError::Shape`]: a bug in the caller; nothing is stored. [`LakeError::Newer`],
+    /// [`LakeError::Damaged`].
+    pub async fn ingest(&self, batch: IngestBatch) -> Result<IngestReport, LakeError> {
+        ingest::ingest(self, batch).await
+    }
+
+    /// A view of the project: newest, at a version, or as of a moment. What was committed before the call is in it, and
+    /// it never changes.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub async fn read(&self, at: At) -> Result<ReadView, LakeError> {
+        self.reader.read(at).await
+    }
+
+    /// The sums over all messages ever stored here.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`] or [`LakeError::Damaged`].
+    pub async fn ledger(&self) -> Result<LedgerTotals, LakeError> {
+        let events = self.events.refresh().await?;
+        let version = version_of(&events, self.events.path())?;
+        let mut names = self.names.lock().await;
+        names.refresh(&self.events, &self.ledger, version, self.floor()).await?;
+        let totals = names.totals();
+        drop(names);
+        let quarantine = self.quarantine.refresh().await?;
+        let replayed = self.quarantine.transaction(&quarantine, quarantine::REPLAYED).await?;
+        Ok(LedgerTotals { replayed: replayed.and_then(|count| u64::try_from(count).ok()).unwrap_or(0), ..totals })
+    }
+
+    /// Takes the names of messages over from the log of `events` into the table `ledger`. Must be done before the log is
+    /// cleaned, and not only then: whoever starts reads what is not taken over yet from the log.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`], [`LakeError::Conflict`] or [`LakeError::Damaged`].
+    pub async fn roll_ledger(&self) -> Result<RollReport, LakeError> {
+        ledger::roll(&self.events, &self.ledger, &self.settings).await
+    }
+
+    /// Some of what could not be used, newest first, with its original bytes.
+    ///
+    /// # Errors
+    /// [`LakeError::Shape`] if the cursor is not one of ours; [`LakeError::Storage`] or [`LakeError::Damaged`].
+    pub async fn quarantine(&self, filter: QuarantineFilter) -> Result<QuarantinePage, LakeError> {
+        quarantine::page(&self.quarantine, &filter).await
+    }
+
+    /// The first day of receipt that the indexes keep: the look-back, and a day for what waited in the queue.
+    pub(crate) fn floor(&self) -> i32 {
+        let days = i32::try_from(self.settings.look_back_days).unwrap_or(i32::MAX);
+        self.settings.clock.now().days().saturating_sub(days).saturating_sub(1)
+    }
+}
