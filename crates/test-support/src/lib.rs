@@ -1,1 +1,13 @@
 //! What tests share: the shop's traffic, the scenario reader, faulty queues and stores.
+
+/// A queue that delivers each message several times in any order and loses acknowledgements.
+pub mod faulty_queue;
+/// An object store that fails before, during or after an operation, by script or seed.
+pub mod faulty_store;
+/// A real folder that loses what was not fsynced.
+pub mod power_cut;
+/// Events as rows in memory, made by the collector's own steps.
+#[cfg(feature = "rows")]
+pub mod rows;
+/// Events, a question and its answer in one YAML file.
+pub mod scenario;
