@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::entropy::Ids;
 
 /// Cuts an envelope into as few as the largest message allows, in the order of the request; no events give none.
-/// Positions stay, so the order of a request survives the cut.
+/// Positions stay, so the order of a request survives the cut. Where `replays` names rows, it names one for each event,
+/// and each message keeps the names of its own.
 pub(crate) fn cut(envelope: Envelope, ids: &mut Ids) -> Vec<Envelope> {
     if envelope.events.is_empty() && envelope.rejected.is_empty() {
         return Vec::new();
@@ -20,17 +21,19 @@ pub(crate) fn cut(envelope: Envelope, ids: &mut Ids) -> Vec<Envelope> {
     }
     let mut shell = envelope;
     let (events, rejected) = (std::mem::take(&mut shell.events), std::mem::take(&mut shell.rejected));
+    let mut replays = std::mem::take(&mut shell.replays).into_iter();
     let room = MAX_MESSAGE_BYTES.saturating_sub(length(&shell) + SPARE_BYTES);
     let mut done = Vec::new();
     let mut open = Message { envelope: shell, bytes: 0 };
     for event in events {
-        let bytes = length(&event) + 1;
+        let bytes = length(&event) + REPLAY_BYTES;
         if bytes > room {
             open.reject(too_large(&event, bytes), room, ids, &mut done);
-            continue;
+        } else {
+            open.make_room(bytes, room, ids, &mut done);
+            open.envelope.events.push(event);
         }
-        open.make_room(bytes, room, ids, &mut done);
-        open.envelope.events.push(event);
+        open.envelope.replays.extend(replays.next());
     }
     for one in rejected {
         open.reject(one, room, ids, &mut done);
@@ -41,6 +44,8 @@ pub(crate) fn cut(envelope: Envelope, ids: &mut Ids) -> Vec<Envelope> {
 
 /// The flag byte, the names of the two lists and their brackets.
 const SPARE_BYTES: usize = 64;
+/// A comma, and the row that an event replays with its quotes and comma.
+const REPLAY_BYTES: usize = 1 + 39;
 
 struct Message {
     envelope: Envelope,
@@ -76,7 +81,7 @@ fn clone_head(envelope: &Envelope) -> Envelope {
         geo: envelope.geo.clone(),
         events: Vec::new(),
         rejected: Vec::new(),
-        replays: envelope.replays.clone(),
+        replays: Vec::new(),
     }
 }
 
@@ -99,11 +104,12 @@ fn surely_fits(envelope: &Envelope) -> bool {
         })
         .sum();
     let rejected: usize = envelope.rejected.iter().map(|one| 512 + one.original.0.len() * 4 / 3).sum();
-    events + rejected + ENVELOPE_OVERHEAD_BYTES < MAX_MESSAGE_BYTES
+    let replays = envelope.replays.len() * REPLAY_BYTES;
+    events + rejected + replays + ENVELOPE_OVERHEAD_BYTES < MAX_MESSAGE_BYTES
 }
 
 /// Names of all columns, ids, times and separators of an event.
-const EVENT_OVERHEAD_BYTES: usize = 900;
+const EVENT_OVERHEAD_BYTES: usize = 1_000;
 /// Everything of an envelope but its events, a user agent of escapes included.
 const ENVELOPE_OVERHEAD_BYTES: usize = 16 * 1024;
 
@@ -166,5 +172,59 @@ fn length(value: &impl Serialize) -> usize {
     match serde_json::to_writer(&mut count, value) {
         Ok(()) => count.0,
         Err(_) => usize::MAX / 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event_model::{EventId, Json, ProjectId, Timestamp};
+    use event_queue::{Compression, Geo};
+
+    use super::*;
+
+    fn envelope(events: usize, property_bytes: usize) -> Envelope {
+        let properties = Json::parse(&format!("{{\"p\":\"{}\"}}", "x".repeat(property_bytes))).unwrap();
+        let event = |position| Event { position, properties: Some(properties.clone()), ..Event::default() };
+        let row = |place: u32| EventId(u128::from(place).to_be_bytes());
+        Envelope {
+            message_id: EventId([1; 16]),
+            project: ProjectId::parse("shop").unwrap(),
+            write_key_id: "k".into(),
+            protocol: "native".into(),
+            received_at: Timestamp(1),
+            user_agent: None,
+            geo: Geo::default(),
+            events: (0..events as u32).map(event).collect(),
+            rejected: (0..events as u32)
+                .map(|n| Rejected::new(n, EventId([2; 16]), Reason::NotAnObject, "", &vec![b'7'; property_bytes]))
+                .collect(),
+            replays: (0..events as u32).map(row).collect(),
+        }
+    }
+
+    fn check(events: usize, property_bytes: usize, expect_messages: usize) {
+        let whole = envelope(events, property_bytes);
+        let messages = cut(whole.clone(), &mut Ids::new([0; 32], Timestamp(1)));
+        assert_eq!(messages.len(), expect_messages);
+        for message in &messages {
+            let bytes = message.encode(Compression::None).unwrap().len();
+            assert!(bytes <= MAX_MESSAGE_BYTES, "{bytes}");
+            let rows: Vec<_> = message.replays.iter().map(|row| u128::from_be_bytes(row.0) as u32).collect();
+            assert_eq!(rows, message.events.iter().map(|event| event.position).collect::<Vec<_>>());
+        }
+        let events: Vec<Event> = messages.iter().flat_map(|message| message.events.clone()).collect();
+        let rejected: Vec<Rejected> = messages.iter().flat_map(|message| message.rejected.clone()).collect();
+        assert_eq!((events, rejected), (whole.events, whole.rejected));
+        let ids: std::collections::BTreeSet<_> = messages.iter().map(|message| message.message_id).collect();
+        assert_eq!(ids.len(), messages.len());
+    }
+
+    #[test]
+    fn messages_are_as_few_as_fit_and_hold_everything_in_order() {
+        check(0, 0, 0);
+        check(1, 10, 1);
+        check(50, 1_000, 1);
+        check(100, 1_000, 2);
+        check(8, 60_000, 7);
     }
 }

@@ -62,18 +62,20 @@ impl<'a> Draft<'a> {
     /// The event.
     pub(crate) fn finish(mut self) -> Event {
         let json = |text: Cow<'_, str>| Json::parse(&text);
-        self.event.context = self.finished_context().and_then(json);
+        self.settle_context();
+        self.event.context = self.context.take().and_then(json);
         self.event.properties = self.properties.take().and_then(json);
         self.event.traits = self.traits.take().and_then(json);
         self.event
     }
 
-    /// The client's context, without the address, with what is kept beside it. As it came, if there is nothing to do.
-    fn finished_context(&mut self) -> Option<Cow<'a, str>> {
-        let context = self.context.take();
+    /// Puts into `context` what is kept beside it, and takes the address out unless it is kept. A context with which
+    /// there is nothing to do stays as it came.
+    pub(crate) fn settle_context(&mut self) {
         if !self.context_has_ip && self.kept_ip.is_none() && self.aside.is_empty() && self.other.is_empty() {
-            return context;
+            return;
         }
+        let context = self.context.take();
         let raw = context.as_deref().unwrap_or("{}");
         let mut object = ObjectWriter::with_capacity(raw.len() + 64);
         let mut own_other = None;
@@ -84,20 +86,21 @@ impl<'a> Draft<'a> {
                 object.field(key, value.raw);
             }
         }
-        if let Some(ip) = self.kept_ip {
+        if let Some(ip) = self.kept_ip.take() {
             object.text_field("ip", &ip.to_string());
         }
         for (key, value) in &self.aside {
             object.field(key, value);
         }
         if !self.other.is_empty() {
-            object.field("other", &self.finished_other(own_other));
+            object.field("other", &self.settled_other(own_other));
         }
-        Some(Cow::Owned(object.finish()))
+        (self.context_has_ip, self.aside, self.other) = (false, Vec::new(), Vec::new());
+        self.context = Some(Cow::Owned(object.finish()));
     }
 
     /// What nobody knows, in one object; a client's own `context.other` lies in it under the same name.
-    fn finished_other(&self, own: Option<&str>) -> String {
+    fn settled_other(&self, own: Option<&str>) -> String {
         let mut other = ObjectWriter::with_capacity(64);
         for (key, value) in &self.other {
             let key = crate::json::write::quoted(key);

@@ -26,6 +26,7 @@ mod entropy;
 mod json;
 mod keys;
 mod protocol;
+mod replay;
 mod request;
 mod validate;
 
@@ -37,4 +38,5 @@ pub use collect::{Collected, collect};
 pub use decode::{Decoded, decode};
 pub use entropy::Entropy;
 pub use protocol::{Refusal, paths};
+pub use replay::{Kept, Replayed, StillRefused, replay};
 pub use request::{Limits, Request, Response};

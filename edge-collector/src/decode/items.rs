@@ -60,6 +60,17 @@ impl<'a> Item<'a> {
     }
 }
 
+impl<'a> Items<'a> {
+    /// An item that was kept on its own; whatever it is, it must be the whole text.
+    pub(crate) fn of_one(text: Cow<'a, str>) -> Result<Self, Problem> {
+        scan_with(text, 1, |scan| {
+            scan.item()?;
+            scan.scanner.end().map_err(invalid)?;
+            Ok(Outer::default())
+        })
+    }
+}
+
 impl Items<'_> {
     pub(crate) fn len(&self) -> usize {
         self.spans.len()
@@ -92,22 +103,29 @@ impl Items<'_> {
 /// # Errors
 /// `invalid_json`, `invalid_body`, `duplicate_key`, `batch_too_large` or `body_too_large`.
 pub(super) fn scan<'a>(text: Cow<'a, str>, endpoint: &Endpoint, limits: &Limits) -> Result<Items<'a>, Problem> {
-    let scanned = {
-        let mut scan = Scan {
+    let items = scan_with(text, limits.batch_events, |scan| scan.body(endpoint))?;
+    check_repeated(&items, limits)?;
+    Ok(items)
+}
+
+fn scan_with<'a>(
+    text: Cow<'a, str>,
+    limit: usize,
+    scan: impl FnOnce(&mut Scan<'_>) -> Result<Outer, Problem>,
+) -> Result<Items<'a>, Problem> {
+    let (fields, spans, (outer, outer_findings)) = {
+        let mut cursor = Scan {
             scanner: Scanner::new(&text),
             text: &text,
             fields: Vec::with_capacity(16),
             spans: Vec::with_capacity(1),
             hashes: Vec::with_capacity(16),
-            limit: limits.batch_events,
+            limit,
         };
-        let outer = scan.body(endpoint)?;
-        (scan.fields, scan.spans, outer)
+        let outer = scan(&mut cursor)?;
+        (cursor.fields, cursor.spans, outer)
     };
-    let (fields, spans, (outer, outer_findings)) = scanned;
-    let items = Items { text, fields, spans, outer, outer_findings };
-    check_repeated(&items, limits)?;
-    Ok(items)
+    Ok(Items { text, fields, spans, outer, outer_findings })
 }
 
 /// What stands beside the list is repeated for each item: that must not turn a small body into a large one.

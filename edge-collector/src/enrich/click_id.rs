@@ -30,12 +30,12 @@ pub(super) fn enrich(draft: &mut Draft<'_>, _: &mut Circumstances<'_>) {
     if query.is_empty() {
         return;
     }
-    let found = CLICK_IDS.iter().find_map(|kind| {
-        let (_, value) = Url::parameters(query).find(|(name, _)| name == kind)?;
-        Some((kind.to_ascii_lowercase(), cut(&decode(value)).to_owned()))
-    });
-    if let Some((kind, id)) = found {
-        draft.event.click_id_type = Some(kind);
-        draft.event.click_id = Some(id);
+    let rank = |name: &str| CLICK_IDS.iter().position(|kind| *kind == name);
+    let found = Url::parameters(query)
+        .filter_map(|(name, value)| Some((rank(name)?, name, value)))
+        .min_by_key(|(rank, _, _)| *rank);
+    if let Some((_, kind, id)) = found {
+        draft.event.click_id_type = Some(kind.to_ascii_lowercase());
+        draft.event.click_id = Some(cut(&decode(id)).to_owned());
     }
 }

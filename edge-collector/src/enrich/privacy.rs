@@ -16,19 +16,15 @@ enum Rule {
     Hash,
 }
 
-/// Applies the project's rules to properties, traits and context, at any depth.
+/// Applies the project's rules to properties, traits and context, fields that nobody knows included, at any depth.
 pub(super) fn enrich(draft: &mut Draft<'_>, circumstances: &mut Circumstances<'_>) {
     let privacy = &circumstances.project.privacy;
     if privacy.mask.is_empty() && privacy.hash.is_empty() {
         return;
     }
+    draft.settle_context();
     let project = circumstances.project;
     for text in [&mut draft.properties, &mut draft.traits, &mut draft.context].into_iter().flatten() {
-        if let Some(rewritten) = replace_values(text, |key| rule(project, key), rewrite) {
-            *text = rewritten.into();
-        }
-    }
-    for (_, text) in &mut draft.aside {
         if let Some(rewritten) = replace_values(text, |key| rule(project, key), rewrite) {
             *text = rewritten.into();
         }

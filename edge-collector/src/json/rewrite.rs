@@ -60,3 +60,27 @@ fn next_key(raw: &str, mut at: usize) -> Option<Key> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_replaced_by_key_at_any_depth_and_nothing_else_changes() {
+        for (raw, expect) in [
+            (r#"{"a":1,"x":2}"#, Some(r#"{"a":1,"x":0}"#)),
+            (r#"{"x" : {"x":1} , "b":[{"x":[1,"}"]}]}"#, Some(r#"{"x" : 0 , "b":[{"x":0}]}"#)),
+            (r#"{"\u0078":"secret"}"#, Some(r#"{"\u0078":0}"#)),
+            (r#"{"a":"x","b":"\"x\":1","c":["x"]}"#, None),
+            (r#"{"x":null}"#, None),
+            ("{}", None),
+        ] {
+            let rewritten = replace_values(
+                raw,
+                |key| (key == "x").then_some(()),
+                |(), value| (!value.is_null()).then(|| "0".to_owned()),
+            );
+            assert_eq!(rewritten.as_deref(), expect, "{raw}");
+        }
+    }
+}

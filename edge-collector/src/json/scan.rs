@@ -415,3 +415,95 @@ pub(crate) fn has_duplicates(hashes: &mut [u64]) -> bool {
 fn plain_run(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\').unwrap_or(bytes.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(text: &str) -> Result<Findings, Syntax> {
+        let mut scanner = Scanner::new(text);
+        let mut findings = Findings::default();
+        scanner.value(&mut findings)?;
+        scanner.end()?;
+        Ok(findings)
+    }
+
+    #[test]
+    fn what_is_json_is_what_serde_json_says() {
+        let seeds = [
+            r#"{"batch":[{"event":"a","user_id":7,"properties":{"v":[1,-0.5e+3,true,false,null,"x\n\u00e9"]}}],"n":{}}"#,
+            r#"[[],{},"",0,-0,1e5,1E-5,12.25,"\"\\\/\b\f\n\r\t",{"a":{"b":[{"c":null}]}}]"#,
+            " { \"a\" : [ 1 , 2 ] , \"b\" : \"\u{e9}\u{1f600}\" }\n",
+        ];
+        let alphabet = b"{}[]\",:\\ue0123456789.+-tfnlras \n\x01";
+        let mut random = fastrand(17);
+        for seed in seeds {
+            for _ in 0..30_000 {
+                let mut bytes = seed.as_bytes().to_vec();
+                for _ in 0..1 + random() % 3 {
+                    let place = random() as usize % bytes.len();
+                    let letter = alphabet[random() as usize % alphabet.len()];
+                    match random() % 3 {
+                        0 => bytes[place] = letter,
+                        1 => bytes.insert(place, letter),
+                        _ => drop(bytes.remove(place)),
+                    }
+                }
+                let Ok(text) = String::from_utf8(bytes) else { continue };
+                let expect = serde_json::from_str::<Box<serde_json::value::RawValue>>(&text).is_ok();
+                assert_eq!(scan(&text).is_ok(), expect, "{text:?}");
+            }
+        }
+    }
+
+    /// A small generator of its own, so that the same texts are tried every time.
+    fn fastrand(mut state: u64) -> impl FnMut() -> u64 {
+        move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state >> 11
+        }
+    }
+
+    #[test]
+    fn what_breaks_our_limits_is_found() {
+        let found = |text: &str| scan(text).unwrap();
+        assert_eq!(found(r#"{"a":{"b":[[1]]}}"#).depth, 4);
+        assert_eq!(found("[]").depth, 1);
+        assert_eq!(found("7").depth, 0);
+        assert_eq!((found(r#"{"a":1,"bcd":{"e":1}}"#).keys, found(r#"{"a":1,"bcd":{"e":1}}"#).longest_key), (3, 3));
+        assert!(found(r#"{"a":{"b":1,"b":2}}"#).duplicate);
+        assert!(found(r#"{"a":1,"\u0061":2}"#).duplicate);
+        assert!(!found(r#"{"a":{"b":1},"c":{"b":2}}"#).duplicate);
+        let many = format!("{{{}}}", (0..500).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
+        assert!(!found(&many).duplicate);
+        assert!(found(&many.replace("\"k499\"", "\"k0\"")).duplicate);
+    }
+
+    #[test]
+    fn text_and_numbers_that_nothing_can_hold_are_found() {
+        for (text, bad_text, bad_number) in [
+            (r#""\ud83d\ude00""#, false, false),
+            (r#""\ud83d""#, true, false),
+            (r#""\ude00\ud83d""#, true, false),
+            (r#""\ud83dx""#, true, false),
+            ("1e400", false, true),
+            ("-1e400", false, true),
+            ("1e308", false, false),
+            ("1e-400", false, false),
+            ("18446744073709551615", false, false),
+        ] {
+            let found = scan(text).unwrap();
+            assert_eq!((found.bad_text, found.bad_number), (bad_text, bad_number), "{text}");
+        }
+        assert!(scan(&"9".repeat(310)).unwrap().bad_number);
+    }
+
+    #[test]
+    fn a_bomb_of_brackets_is_refused_at_once() {
+        let error = scan(&"[".repeat(1_000_000)).unwrap_err();
+        assert_eq!((error.at, error.what), (DEEPEST, "nested deeper than 1,024 levels"));
+        assert_eq!(scan(&format!("{}{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST))).unwrap().depth, DEEPEST);
+    }
+}
