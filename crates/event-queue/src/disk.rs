@@ -37,6 +37,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -87,7 +88,7 @@ impl DiskQueue {
     /// file system fails.
     pub fn open(path: impl AsRef<Path>, settings: DiskSettings) -> Result<Self, QueueError> {
         let path = path.as_ref();
-        let at_path = |error: std::io::Error| QueueError::Unavailable(format!("{}: {error}", path.display()));
+        let at_path = |error: io::Error| QueueError::Unavailable(format!("{}: {error}", path.display()));
         let folder = Folder::open(path).map_err(at_path)?;
         Self::open_with(Arc::new(folder), settings, Arc::new(SystemClock::default()))
     }
@@ -99,7 +100,7 @@ impl DiskQueue {
     pub fn open_with(files: Arc<dyn Files>, settings: DiskSettings, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
         check_versions(files.as_ref())?;
         let lock = files.lock().map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => QueueError::Unavailable("another process has the queue open".to_owned()),
+            io::ErrorKind::WouldBlock => QueueError::Unavailable("another process has the queue open".to_owned()),
             _ => unavailable(error),
         })?;
         // Whoever had the lock until now may have been a newer version.
@@ -192,7 +193,7 @@ impl DiskQueue {
             return Ok(());
         }
         let shared = self.shared.clone();
-        blocking(move || write_marks(&shared, &marks)).await
+        blocking(move || write_marks(&shared, &marks)).await?.map_err(unavailable)
     }
 }
 
@@ -228,12 +229,15 @@ impl Queue for DiskQueue {
         let shared = self.shared.clone();
         blocking(move || {
             // Before the consumer sees them: a message that kills its consumer must be counted, or it does so for ever.
-            write_marks(&shared, &marks);
+            if let Err(error) = write_marks(&shared, &marks) {
+                tracing::warn!(%error, "deliveries could not be counted");
+            }
             taken.into_iter().filter_map(|(taken, file)| delivery(taken, file.as_ref())).collect()
         })
         .await
     }
 
+    /// On an error they are gone for this process, and may be delivered again by the next one.
     async fn ack(&self, receipts: &[Receipt]) -> Result<(), QueueError> {
         let marks = {
             let mut state = self.shared.state.lock();
@@ -293,14 +297,14 @@ fn group(state: &State, marks: impl Iterator<Item = (u64, u32)>) -> MarksToWrite
     grouped
 }
 
-/// A mark that cannot be written means a delivery more after a restart, which is no reason to stop.
-fn write_marks(shared: &Shared, marks: &MarksToWrite) {
+/// Writes all that it can; the error is the last one. A mark that is not written means a delivery more after a restart.
+fn write_marks(shared: &Shared, marks: &MarksToWrite) -> io::Result<()> {
+    let mut result = Ok(());
     for (marks, entries) in marks.values() {
-        if let Err(error) = marks.lock().append(shared.files.as_ref(), entries) {
-            tracing::warn!(%error, "acknowledgements or deliveries could not be noted");
-        }
+        result = marks.lock().append(shared.files.as_ref(), entries).and(result);
     }
     shared.ask_to_tidy();
+    result
 }
 
 fn delivery(taken: Taken<Place>, file: &dyn SegmentFile) -> Option<Delivery> {

@@ -358,7 +358,7 @@ impl Drop for Unlock {
 
 struct SimulatedFile {
     folder: SimulatedFiles,
-    /// As it was opened.
+    /// As it was opened; it may have been renamed since.
     name: String,
     id: u64,
 }
@@ -370,7 +370,9 @@ impl SimulatedFile {
     }
 
     fn begin(&self, operation: Operation) -> io::Result<Verdict> {
-        self.folder.inner.lock().begin(operation, &self.name)
+        let mut inner = self.folder.inner.lock();
+        let name = inner.names.iter().find(|(_, id)| **id == self.id).map(|(name, _)| name.clone());
+        inner.begin(operation, &name.unwrap_or_else(|| self.name.clone()))
     }
 }
 

@@ -2,3 +2,5 @@
 
 mod conformance;
 mod disk;
+mod disk_crash;
+mod disk_guards;
