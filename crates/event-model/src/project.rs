@@ -189,7 +189,8 @@ fn yes() -> bool {
 /// SHA-256 of a key in lower-case hexadecimal: how keys are kept and looked up.
 #[must_use]
 pub fn key_hash(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = Sha256::digest(key.as_bytes()).into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 impl Key {
@@ -212,6 +213,7 @@ impl Key {
 pub struct Directory {
     by_hash: HashMap<String, (usize, usize)>,
     projects: Vec<std::sync::Arc<Project>>,
+    stale: Option<String>,
 }
 
 impl Directory {
@@ -261,6 +263,13 @@ impl Directory {
         Some((std::sync::Arc::clone(project), project.keys.get(key)?.clone()))
     }
 
+    /// Why the source cannot be read any more, where this is the last that could be: a key that is not found may be
+    /// in what could not be read, so its sender is to try again and not to give up.
+    #[must_use]
+    pub fn stale(&self) -> Option<&str> {
+        self.stale.as_deref()
+    }
+
     /// All projects.
     #[must_use]
     pub fn projects(&self) -> &[std::sync::Arc<Project>] {
@@ -285,6 +294,14 @@ impl SharedDirectory {
     /// The sentence given to [`Self::set`].
     pub fn get(&self) -> Result<std::sync::Arc<Directory>, String> {
         self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the newest one, and says that there is a newer one that cannot be read, and why.
+    pub fn keep(&self, why: String) {
+        let mut shared = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Ok(directory) = shared.as_mut() {
+            std::sync::Arc::make_mut(directory).stale = Some(why);
+        }
     }
 
     /// Replaces it.
