@@ -105,6 +105,10 @@ impl Collector {
             .get()
             .map_err(|why| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why))?;
         let found = directory.find(decoded.key());
+        if let (None, Some(why)) = (&found, directory.stale()) {
+            // The key may be in what could not be read: a 401 would make the client throw its events away.
+            return Err(Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why));
+        }
         admit(found.as_ref().map(|(_, key)| key), decoded.origin(), now)?;
         let (project, key) = found.ok_or(ErrorCode::KeyUnknown)?;
         self.limiter
