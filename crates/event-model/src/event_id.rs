@@ -59,13 +59,17 @@ impl EventId {
 impl fmt::Display for EventId {
     /// The hyphenated lower-case UUID form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(36);
         for (place, byte) in self.0.iter().enumerate() {
             if matches!(place, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
+                text.push('-');
             }
-            write!(f, "{byte:02x}")?;
+            // By hand: formatting sixteen bytes one by one was a tenth of what the collector does for an event.
+            for nibble in [byte >> 4, byte & 0xf] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or_default());
+            }
         }
-        Ok(())
+        f.write_str(&text)
     }
 }
 
