@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use event_model::limits::{MAX_EVENT_NAME_BYTES, MAX_ID_BYTES};
 use event_model::{Event, EventType, Json, Reason, Timestamp};
 
-use crate::json::write::ObjectWriter;
+use crate::json::write::{ObjectWriter, escaped};
 use crate::json::{Kind, Value, means, raw_fields_of};
 
 /// Longest text in a column that is taken from the context, in bytes. The context keeps the whole text.
@@ -78,11 +78,13 @@ impl<'a> Draft<'a> {
         let context = self.context.take();
         let raw = context.as_deref().unwrap_or("{}");
         let mut object = ObjectWriter::with_capacity(raw.len() + 64);
-        let mut own_other = None;
+        let mut displaced = Vec::new();
         for (key, value) in raw_fields_of(raw) {
-            if !self.other.is_empty() && means(key, "other") {
-                own_other = Some(value.raw);
-            } else if !means(key, "ip") && !self.aside.iter().any(|(name, _)| means(key, name)) {
+            let taken =
+                (!self.other.is_empty() && means(key, "other")) || self.aside.iter().any(|(name, _)| means(key, name));
+            if taken {
+                displaced.push((key, value.raw));
+            } else if !means(key, "ip") {
                 object.field(key, value.raw);
             }
         }
@@ -92,22 +94,21 @@ impl<'a> Draft<'a> {
         for (key, value) in &self.aside {
             object.field(key, value);
         }
-        if !self.other.is_empty() {
-            object.field("other", &self.settled_other(own_other));
+        if !self.other.is_empty() || !displaced.is_empty() {
+            object.field("other", &self.settled_other(&displaced));
         }
         (self.context_has_ip, self.aside, self.other) = (false, Vec::new(), Vec::new());
         self.context = Some(Cow::Owned(object.finish()));
     }
 
-    /// What nobody knows, in one object; a client's own `context.other` lies in it under the same name.
-    fn settled_other(&self, own: Option<&str>) -> String {
+    /// What nobody knows, in one object, with the client's own fields whose names in the context are taken.
+    fn settled_other(&self, displaced: &[(&str, &str)]) -> String {
         let mut other = ObjectWriter::with_capacity(64);
         for (key, value) in &self.other {
-            let key = crate::json::write::quoted(key);
-            other.field(key.trim_matches('"'), value);
+            other.field(&escaped(key), value);
         }
-        if let Some(own) = own {
-            other.field("other", own);
+        for (key, value) in displaced {
+            other.field(key, value);
         }
         other.finish()
     }

@@ -73,7 +73,7 @@ fn body_keys<'a>(items: &Items<'_>) -> Vec<Cow<'a, str>> {
             continue;
         }
         if let Some(key) = value.text()
-            && !keys.iter().any(|known| *known == key)
+            && !keys.contains(&key)
         {
             keys.push(Cow::Owned(key.into_owned()));
         }

@@ -39,3 +39,26 @@ impl ObjectWriter {
 pub(crate) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned())
 }
+
+/// Text as it stands between the quotes of a JSON text.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut quoted = quoted(text);
+    quoted.pop();
+    quoted.drain(..1.min(quoted.len()));
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_written_field_by_field() {
+        let mut object = ObjectWriter::default();
+        assert_eq!(ObjectWriter::default().finish(), "{}");
+        object.field("a", "[1]");
+        object.text_field("b", "\"x\"");
+        object.field(&escaped("\"c\n"), "null");
+        assert_eq!(object.finish(), r#"{"a":[1],"b":"\"x\"","\"c\n":null}"#);
+    }
+}

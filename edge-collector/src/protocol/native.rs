@@ -82,7 +82,7 @@ impl Protocol for Native {
         for (key, value) in raw_fields_of(item.raw) {
             let sent_at = means(key, "sent_at");
             has_sent_at |= sent_at && !value.is_null();
-            if !is_key_field(key) && !(sent_at && value.is_null()) {
+            if !(is_key_field(key) || sent_at && value.is_null()) {
                 object.field(key, value.raw);
             }
         }

@@ -14,12 +14,12 @@ use std::borrow::Cow;
 
 use event_model::{EventType, Reason, Timestamp};
 
-use self::merge::{contain, with_defaults, with_fields};
+use self::merge::{contain, with_defaults, with_field};
 use super::{Protocol, Refusal};
 use crate::context;
 use crate::decode::Item;
 use crate::draft::{self, Draft, Fault};
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Value, fields_of};
 use crate::keys::is_key_field;
 use crate::request::Response;
 
@@ -55,7 +55,7 @@ impl Protocol for Segment {
             (None, None) => return Err(Fault::new(Reason::TypeUnknown, "An item of a batch needs a `type`.")),
         };
         call.beside(item, draft);
-        surroundings(&mut call, draft)?;
+        surroundings(&call, draft)?;
         let named = matches!(draft.event.kind, EventType::Track).then_some(call.event).flatten();
         let name = named.map(draft::name).transpose()?.flatten();
         draft::complete(draft, name)
@@ -148,7 +148,7 @@ impl<'a> Call<'a> {
 }
 
 /// Columns from the context and from a page's properties.
-fn surroundings(call: &mut Call<'_>, draft: &mut Draft<'_>) -> Result<(), Fault> {
+fn surroundings<'a>(call: &Call<'a>, draft: &mut Draft<'a>) -> Result<(), Fault> {
     if let Some(context) = draft.context.clone() {
         let ids = context::read(&context, draft);
         let event = &mut draft.event;
@@ -172,23 +172,24 @@ fn surroundings(call: &mut Call<'_>, draft: &mut Draft<'_>) -> Result<(), Fault>
     Ok(())
 }
 
-/// Puts a page's name and category among its properties, where browsers put them themselves.
-fn name_and_category(call: &mut Call<'_>, draft: &mut Draft<'_>) {
-    let given = [("name", call.name), ("category", call.category)];
-    let missing: Vec<_> = given.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    if !missing.is_empty() {
-        let (properties, kept) = with_fields(draft.properties.as_deref(), &missing);
-        if let Some(properties) = properties {
-            draft.properties = Some(Cow::Owned(properties));
-        }
-        for (key, value) in kept {
-            draft.aside.push((key, Cow::Owned(value)));
+/// Puts a page's name and category among its properties, where browsers put them themselves. A property of that name
+/// with another value stays, and other calls have no such fields: then they are kept as unknown.
+fn name_and_category<'a>(call: &Call<'a>, draft: &mut Draft<'a>) {
+    let is_view = matches!(draft.event.kind, EventType::Page | EventType::Screen);
+    for (name, value) in [("name", call.name), ("category", call.category)] {
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let properties = draft.properties.as_deref().unwrap_or("{}");
+        let same = fields_of(properties).find(|(key, _)| key == name).map(|(_, own)| own.raw == value.raw);
+        match same {
+            Some(true) if is_view => {}
+            None if is_view => draft.properties = Some(Cow::Owned(with_field(properties, name, value.raw))),
+            _ => draft.keep(Cow::Borrowed(name), value),
         }
     }
 }
 
 fn is_not_empty(object: &str) -> bool {
-    crate::json::raw_fields_of(object).next().is_some()
+    fields_of(object).next().is_some()
 }
 
 fn time(value: Value<'_>) -> Option<Timestamp> {

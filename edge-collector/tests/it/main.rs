@@ -1,5 +1,7 @@
 //! The collector from outside: requests in, messages in a queue out.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed assumption in a test is a failed test")]
+
 mod authentication;
 mod bodies;
 mod enrichment;

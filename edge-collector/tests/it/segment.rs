@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use crate::server::{Answer, Server, project};
 
-/// Plays a recorded request; the key in it is `wk_test`.
-async fn play(server: &Server, capture: &str) -> Answer {
-    let path = format!("{}/../tests/captures/{capture}.http", env!("CARGO_MANIFEST_DIR"));
-    let recorded = String::from_utf8(std::fs::read(path).unwrap()).unwrap();
+/// Plays a recorded request on its own path, or on another one; the key in it is `wk_test`.
+async fn play(server: &Server, capture: &str, target: Option<&str>) -> Answer {
+    let file = format!("{}/../tests/captures/{capture}.http", env!("CARGO_MANIFEST_DIR"));
+    let recorded = String::from_utf8(std::fs::read(file).unwrap()).unwrap();
     let (head, body) = recorded.split_once("\r\n\r\n").unwrap();
     let mut lines = head.lines();
-    let target = lines.next().unwrap().split(' ').nth(1).unwrap();
+    let recorded_target = lines.next().unwrap().split(' ').nth(1).unwrap();
     let headers: Vec<(&str, &str)> = lines
         .map(|line| line.split_once(": ").unwrap())
         .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
         .collect();
-    server.post(target, body.to_owned(), &headers).await
+    server.post(target.unwrap_or(recorded_target), body.to_owned(), &headers).await
 }
 
 fn recorded_server() -> Server {
@@ -40,7 +40,7 @@ async fn summary(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn the_node_library() {
     let server = recorded_server();
-    let answer = play(&server, "segment-node-01").await;
+    let answer = play(&server, "segment-node-01", None).await;
     assert_eq!((answer.status.as_u16(), &answer.body), (200, &json!({ "success": true })));
     assert_eq!(
         summary(&server).await,
@@ -58,7 +58,7 @@ async fn the_node_library() {
 #[tokio::test]
 async fn the_python_library() {
     let server = recorded_server();
-    assert_eq!(play(&server, "segment-python-01").await.status, 200);
+    assert_eq!(play(&server, "segment-python-01", None).await.status, 200);
     let envelope = server.envelope().await;
     assert_eq!(envelope.events.len(), 6);
     let page = serde_json::to_value(&envelope.events[2]).unwrap();
@@ -68,6 +68,28 @@ async fn the_python_library() {
     assert_eq!((&page["source"], &page["is_bot"]), (&json!("sdk"), &Value::Null));
     let track = serde_json::to_value(&envelope.events[1]).unwrap();
     assert_eq!(track["context"], json!({ "library": { "name": "analytics-python", "version": "2.4.0" } }));
+}
+
+#[tokio::test]
+async fn the_browser_librarys_calls() {
+    for (number, path, name, channel) in [
+        ("03", "/v1/page", "page", "paid_search"),
+        ("05", "/v1/identify", "identify", "paid_search"),
+        ("07", "/v1/track", "Order Completed", "paid_search"),
+        ("09", "/v1/group", "group", "paid_search"),
+    ] {
+        let server = recorded_server();
+        assert_eq!(play(&server, &format!("segment-analytics-next-{number}"), Some(path)).await.status, 200);
+        let event = server.event().await;
+        let column = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        assert_eq!((column("event"), column("channel")), (name.to_owned(), channel.to_owned()));
+        assert_eq!(column("anonymous_id"), "1da30df4-88c7-4124-afbd-3f84558d0cd6");
+        assert_eq!((column("path"), column("title"), column("host")), ("/seg/".into(), "T".into(), "127.0.0.1".into()));
+        assert_eq!((column("utm_source"), column("click_id")), ("news".into(), "abc".into()));
+        assert_eq!((column("browser"), column("bot_reason")), ("Chrome".into(), "headless_browser".into()));
+        assert_eq!((column("locale"), column("timezone")), ("en-US@posix".into(), "UTC".into()));
+        assert_eq!(event["context"]["integrations"], json!({ "Segment.io": true }));
+    }
 }
 
 /// One call to `/v1/track` unless the row says otherwise, and what the message holds of it at a JSON pointer.
@@ -142,7 +164,10 @@ async fn nothing_that_a_client_says_is_lost() {
     .await;
     let page = json!({ "userId": "u", "name": "Home", "category": "Docs", "properties": { "name": "Start" } });
     check("/v1/page", page.clone(), "/events/0/properties", json!({ "name": "Start", "category": "Docs" })).await;
-    check("/v1/page", page, "/events/0/context/name", json!("Home")).await;
+    check("/v1/page", page, "/events/0/context", json!({ "other": { "name": "Home" } })).await;
+    let track = json!({ "event": "a", "userId": "u", "name": "n", "_metadata": 1, "context": { "_metadata": 2 } });
+    check("/v1/track", track, "/events/0/context", json!({ "_metadata": 1, "other": { "name": "n", "_metadata": 2 } }))
+        .await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use event_model::EventType;
 
 use crate::decode::Item;
 use crate::json::write::{ObjectWriter, quoted};
-use crate::json::{Kind, Value, fields_of, means, raw_fields_of};
+use crate::json::{Kind, means, raw_fields_of};
 use crate::keys::is_key_field;
 
 /// An object with the defaults that it does not set itself.
@@ -28,32 +28,14 @@ pub(super) fn with_defaults<'a>(own: Option<&'a str>, defaults: Option<&'a str>)
     Some(Cow::Owned(object.finish()))
 }
 
-/// An object with more fields. `None` if it has them all; also those that it has with another value.
-pub(super) fn with_fields<'v>(
-    own: Option<&str>,
-    more: &[(&'static str, Value<'v>)],
-) -> (Option<String>, Vec<(&'static str, String)>) {
-    let own = own.unwrap_or("{}");
-    let mut added = Vec::new();
-    let mut different = Vec::new();
-    for (name, value) in more.iter().filter(|(_, value)| !value.is_null()) {
-        match fields_of(own).find(|(key, _)| key == name) {
-            None => added.push((name, value.raw)),
-            Some((_, same)) if same.raw == value.raw => {}
-            Some(_) => different.push((*name, value.raw.to_owned())),
-        }
-    }
-    if added.is_empty() {
-        return (None, different);
-    }
-    let mut object = ObjectWriter::with_capacity(own.len() + 64);
+/// An object with one field more.
+pub(super) fn with_field(own: &str, name: &str, raw: &str) -> String {
+    let mut object = ObjectWriter::with_capacity(own.len() + name.len() + raw.len() + 4);
     for (key, value) in raw_fields_of(own) {
         object.field(key, value.raw);
     }
-    for (key, raw) in added {
-        object.field(key, raw);
-    }
-    (Some(object.finish()), different)
+    object.field(name, raw);
+    object.finish()
 }
 
 /// An item with its type and with what its batch said for all; without its key.
