@@ -29,7 +29,7 @@ pub struct Answer<Question, Result> {
 pub struct Meta {
     /// The versions of the tables it was made from.
     pub versions: Versions,
-    /// The newest event's `received_at` in the data (RFC 3339); null without events.
+    /// The newest `timestamp` of any event in the data (RFC 3339, exact to the millisecond); null without events.
     pub newest_event: Option<String>,
     /// How many rows were read.
     pub rows_scanned: u64,

@@ -87,9 +87,9 @@ pub struct Common {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub week_start: Option<WeekStart>,
-    /// The pieces into which the period is cut; days unless it says otherwise.
-    #[serde(default)]
-    pub interval: Interval,
+    /// The pieces into which the period is cut; days unless it says otherwise. Paths have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
     /// Conditions on every event that is looked at, all of which must hold.
     #[serde(default)]
     pub filters: Vec<Filter>,
@@ -143,7 +143,7 @@ impl Question {
         let kind: Kind = fields.require("kind", &format!("one of {kinds}"))?.choice()?;
         let common = Common::read(&mut fields, kind)?;
         let insight = match kind {
-            Kind::Trend => Insight::Trend(Trend::read(&mut fields, common.interval)?),
+            Kind::Trend => Insight::Trend(Trend::read(&mut fields, common.interval())?),
             Kind::Funnel => Insight::Funnel(Funnel::read(&mut fields)?),
             Kind::Retention => Insight::Retention(Retention::read(&mut fields)?),
             Kind::Stickiness => Insight::Stickiness(Stickiness::read(&mut fields)?),
@@ -199,20 +199,15 @@ impl Common {
         let interval = match kind {
             Kind::Paths => {
                 fields.forbid("interval", "paths have no intervals")?;
-                Interval::default()
+                None
             }
-            _ => fields.choice("interval")?,
+            _ => Some(fields.choice("interval")?),
         };
         let filters = Filter::read_all(fields)?;
-        let breakdown = match kind {
-            Kind::Trend | Kind::Funnel | Kind::Retention => {
-                fields.take("breakdown").map(Breakdown::read_all).transpose()?.unwrap_or_default()
-            }
-            Kind::Stickiness | Kind::Lifecycle | Kind::Paths => {
-                fields.forbid("breakdown", "only trend, funnel and retention are broken down")?;
-                Vec::new()
-            }
-        };
+        let breakdown = fields.take("breakdown").map(Breakdown::read_all).transpose()?.unwrap_or_default();
+        if !matches!(kind, Kind::Trend | Kind::Funnel | Kind::Retention) && !breakdown.is_empty() {
+            return Err(refuse("breakdown", "only trend, funnel and retention are broken down"));
+        }
         let compare = fields.take("compare").map(Compare::read).transpose()?;
         let group_by = fields.choice("group_by")?;
         let sampling = fields.take("sampling").map(sampling).transpose()?.unwrap_or(1.0);
@@ -240,6 +235,12 @@ impl Common {
             table_version,
             as_of,
         })
+    }
+
+    /// The pieces into which the period is cut.
+    #[must_use]
+    pub fn interval(&self) -> Interval {
+        self.interval.unwrap_or_default()
     }
 
     fn calendar(&self, settings: &ProjectSettings, now: Timestamp) -> Result<(Calendar, Range), Problem> {
