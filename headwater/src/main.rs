@@ -1,2 +1,7 @@
 //! Runs the command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    headwater::cli::run(std::env::args_os()).into()
+}

@@ -1,0 +1,11 @@
+//! The time, for those who may ask for it.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use event_model::Timestamp;
+
+/// Now.
+pub(crate) fn now() -> Timestamp {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros());
+    Timestamp(i64::try_from(micros).unwrap_or(i64::MAX))
+}

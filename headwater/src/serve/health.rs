@@ -1,0 +1,39 @@
+//! `GET /health`: whether this process can take events and answer questions.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use event_queue::Queue;
+use serde_json::{Value, json};
+
+use super::metrics::DrainFigures;
+
+/// 200 while events are taken; 503 when they cannot be made durable. A lake that cannot be written at the moment makes
+/// it `degraded`, but not unhealthy: events wait in the queue, and a restart would not help.
+pub(crate) async fn answer(queue: &dyn Queue, drains: &DrainFigures) -> Response {
+    let queue_check = match queue.stats().await {
+        Ok(stats) => json!({ "status": "ok", "messages": stats.visible + stats.in_flight, "dead": stats.dead }),
+        Err(error) => {
+            tracing::warn!(%error, "the queue is not well");
+            json!({ "status": "failed" })
+        }
+    };
+    let lake_check = match drains.last_failure() {
+        None => json!({ "status": "ok" }),
+        Some(_) => {
+            json!({ "status": "failed", "detail": "The last drain failed: see the log. Events wait in the queue." })
+        }
+    };
+    let is_ok = |check: &Value| check.get("status").is_some_and(|status| status == "ok");
+    let (status, word) = match (is_ok(&queue_check), is_ok(&lake_check)) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (true, true) => (StatusCode::OK, "ok"),
+    };
+    let body = json!({
+        "status": word,
+        "version": env!("CARGO_PKG_VERSION"),
+        "checks": { "queue": queue_check, "lake": lake_check },
+    });
+    (status, Json(body)).into_response()
+}

@@ -1,0 +1,37 @@
+//! The rounds in which the lake is kept tidy: small files merged, derived tables brought up to date, old ones removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lake::Lake;
+use lake::maintenance::MaintenanceSettings;
+
+use super::stop::Stop;
+
+/// Goes round all projects again and again until the stop. What fails is tried again in the next round.
+pub(crate) async fn run(lake: Arc<Lake>, interval: Duration, mut stop: Stop) {
+    let settings = MaintenanceSettings::default();
+    loop {
+        tokio::select! {
+            () = stop.requested() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        let projects = match lake.projects().await {
+            Ok(projects) => projects,
+            Err(error) => {
+                tracing::warn!(%error, "the lake's projects cannot be listed");
+                continue;
+            }
+        };
+        for id in projects {
+            // A round under way is finished project by project, so that a stop does not wait for all of them.
+            if stop.is_requested() {
+                return;
+            }
+            // What it did is logged by the lake, step by step.
+            if let Err(error) = async { lake.project(&id).await?.maintain(&settings).await }.await {
+                tracing::warn!(project = %id, %error, "maintenance failed");
+            }
+        }
+    }
+}
