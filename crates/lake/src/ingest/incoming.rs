@@ -26,7 +26,7 @@ pub(super) struct Incoming {
     pub(super) order: Vec<(i64, i64, i32)>,
     /// All rows as the files have them: by month, event, person, time.
     pub(super) sorted: Vec<u32>,
-    /// Of each message: how many of its events are rejected.
+    /// Of each message: how many of its events are rejected (all of them by one row, if it cannot be read).
     pub(super) quarantined: Vec<u32>,
 }
 
@@ -43,7 +43,7 @@ impl Incoming {
         let mut quarantined = vec![0; messages.len()];
         for row in quarantine {
             let count = usize::try_from(row.message).ok().and_then(|place| quarantined.get_mut(place));
-            *count.ok_or_else(|| LakeError::Shape("a row of quarantine names no message".to_owned()))? += 1;
+            *count.ok_or_else(|| LakeError::Shape("a row of quarantine names no message".to_owned()))? += row.events;
         }
         let places = column::any(&events, MESSAGE)?.as_primitive::<UInt32Type>();
         let message: Vec<usize> = places.values().iter().map(|place| *place as usize).collect();

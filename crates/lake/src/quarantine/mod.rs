@@ -70,6 +70,8 @@ pub struct QuarantineEntry {
     pub protocol: String,
     /// When it was received.
     pub received_at: Timestamp,
+    /// How many accepted events it stands for: 1, or all those of a message that cannot be read.
+    pub events: u32,
     /// What was refused, why, and its bytes.
     pub rejected: Rejected,
 }

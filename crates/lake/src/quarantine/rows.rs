@@ -47,6 +47,7 @@ pub(super) fn of_rejects(named: &[&Named<'_>]) -> Result<RecordBatch, LakeError>
         ("full_length", Arc::new(Int64Array::from_iter_values(lengths))),
         ("sha256", text(|row| &row.rejected.sha256)),
         ("replayable", Arc::new(replayable.collect::<BooleanArray>())),
+        ("events", Arc::new(Int64Array::from_iter_values(named.iter().map(|(_, _, row)| i64::from(row.events))))),
     ])
 }
 
@@ -69,6 +70,7 @@ pub(super) fn of_marks(rows: &[EventId], now: Timestamp) -> Result<RecordBatch, 
         ("full_length", Arc::new(Int64Array::new_null(count))),
         ("sha256", nothing()),
         ("replayable", Arc::new(BooleanArray::new_null(count))),
+        ("events", Arc::new(Int64Array::new_null(count))),
     ])
 }
 
@@ -98,6 +100,7 @@ pub(super) fn entry(rows: &RecordBatch, row: usize, replayed: bool) -> Result<Qu
         write_key_id: text("write_key_id")?.to_owned(),
         protocol: text(columns::PROTOCOL)?.to_owned(),
         received_at: Timestamp(column::instant(rows, columns::RECEIVED_AT)?.value(row)),
+        events: u32::try_from(column::long(rows, "events")?.value(row)).unwrap_or(1),
         rejected,
     })
 }
