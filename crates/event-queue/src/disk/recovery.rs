@@ -110,6 +110,7 @@ pub(super) fn recover(files: &dyn Files, settings: &DiskSettings, instance: u64)
         letters: BTreeMap::new(),
         events_sent: totals.events(),
         reserved_bytes: 0,
+        senders: 0,
     };
     for (first, loaded) in segments {
         let segment = enter(files, first, loaded, &letters, &mut state)?;

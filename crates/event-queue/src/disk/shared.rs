@@ -66,6 +66,7 @@ impl Shared {
             return Err(full());
         }
         state.reserved_bytes += bytes;
+        state.senders += 1;
         Ok(())
     }
 

@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) events_sent: u64,
     /// Bytes of sends that are on their way to the disk.
     pub(super) reserved_bytes: u64,
+    /// How many sends these are.
+    pub(super) senders: usize,
 }
 
 impl State {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -25,6 +25,20 @@ use crate::queue::{Outgoing, QueueError};
 const GROUP_BYTES: u64 = 8 << 20;
 /// A larger buffer is given back after use.
 const KEPT_BUFFER_BYTES: usize = 16 << 20;
+
+/// From so many senders in a group on, the next group waits a moment for them to come again.
+const PAUSE_FROM_SENDERS: usize = 8;
+/// It never waits longer for them.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// The group of sends that was answered last.
+#[derive(Clone, Copy)]
+struct LastGroup {
+    /// How many senders there were when it was durable: those in it and those that waited for the next one.
+    senders: usize,
+    took: Duration,
+    ended: Instant,
+}
 
 /// What the thread is asked to do.
 pub(super) enum Command {
@@ -58,6 +72,7 @@ pub(super) struct Writer {
     half_redriven: Vec<(u64, u64, Entry<Place>)>,
     /// When acknowledgements must be durable.
     marks_due: Option<Instant>,
+    last_group: Option<LastGroup>,
 }
 
 /// The segment that is written to.
@@ -87,6 +102,7 @@ impl Writer {
             to_bury: Vec::new(),
             half_redriven: Vec::new(),
             marks_due: None,
+            last_group: None,
         }
     }
 
@@ -102,15 +118,18 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return self.sync_marks(),
             }
             let mut bytes: u64 = sends.iter().map(|request: &SendRequest| request.bytes).sum();
-            while bytes < GROUP_BYTES {
-                let Ok(command) = commands.try_recv() else { break };
+            while bytes < GROUP_BYTES
+                && let Some(command) = self.more(commands, sends.len(), others.is_empty())
+            {
                 if let Command::Send(request) = &command {
                     bytes += request.bytes;
                 }
                 Self::sort(command, &mut sends, &mut others);
             }
             if !sends.is_empty() {
-                self.send(sends, bytes);
+                let start = Instant::now();
+                let senders = self.send(sends, bytes);
+                self.last_group = Some(LastGroup { senders, took: start.elapsed(), ended: Instant::now() });
             }
             for command in others {
                 match command {
@@ -135,6 +154,20 @@ impl Writer {
         }
     }
 
+    /// Another command for the group of this round. Those who wait are taken at once. Senders that have just been
+    /// answered mostly send again, and come a moment after those who waited meanwhile: without a pause for them half
+    /// of all senders would always miss the sync that the other half gets. Few senders are never paused for.
+    fn more(&self, commands: &Receiver<Command>, sends: usize, only_sends: bool) -> Option<Command> {
+        if let Ok(command) = commands.try_recv() {
+            return Some(command);
+        }
+        let waits_for =
+            |last: &LastGroup| only_sends && sends > 0 && (PAUSE_FROM_SENDERS.max(sends + 1)..).contains(&last.senders);
+        let last = self.last_group.filter(waits_for)?;
+        let pause = (last.took / 4).min(LONGEST_PAUSE).checked_sub(last.ended.elapsed())?;
+        commands.recv_timeout(pause).ok()
+    }
+
     fn sort(command: Command, sends: &mut Vec<SendRequest>, others: &mut Vec<Command>) {
         match command {
             Command::Send(request) => sends.push(request),
@@ -142,8 +175,8 @@ impl Writer {
         }
     }
 
-    /// Makes all requests durable with one write and one sync, and answers them.
-    fn send(&mut self, requests: Vec<SendRequest>, bytes: u64) {
+    /// Makes all requests durable with one write and one sync, and answers them. Says how many senders there were.
+    fn send(&mut self, requests: Vec<SendRequest>, bytes: u64) -> usize {
         let sent_at = self.shared.clock.wall();
         let messages = requests.iter().flat_map(|request| &request.messages);
         let pending: Vec<Pending<'_>> = messages
@@ -166,6 +199,8 @@ impl Writer {
         let result = self.commit(&pending);
         let mut state = self.shared.state.lock();
         state.reserved_bytes = state.reserved_bytes.saturating_sub(bytes);
+        let senders = state.senders;
+        state.senders = senders.saturating_sub(requests.len());
         if let Ok(entries) = &result {
             for (sequence, entry) in entries {
                 state.events_sent += u64::from(entry.events);
@@ -182,6 +217,7 @@ impl Writer {
             // Nobody there any more: the client has gone, the message stays.
             drop(request.answer.send(answer));
         }
+        senders
     }
 
     /// Appends records durably; says under which numbers and where. After an error the segment is not used any more.
