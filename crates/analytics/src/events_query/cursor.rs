@@ -85,7 +85,9 @@ mod tests {
         let cursor = Cursor { timestamp: -5, received_at: 7, position: 3, event_id: EventId([9; 16]) };
         let text = cursor.write(EventsOrder::NewestFirst);
         assert_eq!(Cursor::read(&text, EventsOrder::NewestFirst).unwrap(), cursor);
-        for wrong in ["", "n", "n.1.2.3", "n.1.2.3.x", &text.replace('n', "o"), &format!("{text}.1"), "n.1.2.9999999999.09"] {
+        for wrong in
+            ["", "n", "n.1.2.3", "n.1.2.3.x", &text.replace('n', "o"), &format!("{text}.1"), "n.1.2.9999999999.09"]
+        {
             assert_eq!(Cursor::read(wrong, EventsOrder::NewestFirst).unwrap_err().code, ErrorCode::InvalidCursor);
         }
     }

@@ -27,8 +27,7 @@ use crate::source::Source;
 /// The total order of events.
 const ORDER: [&str; 4] = [columns::TIMESTAMP, columns::RECEIVED_AT, columns::POSITION, columns::EVENT_ID];
 /// Columns that say how a row is stored and not what happened: shown only where they are asked for.
-const STORAGE: [&str; 5] =
-    [columns::DATE, columns::MONTH, columns::INGEST_SEQ, columns::POSITION, columns::PERSON_KEY];
+const STORAGE: [&str; 5] = [columns::DATE, columns::MONTH, columns::INGEST_SEQ, columns::POSITION, columns::PERSON_KEY];
 
 /// An events question on its way to an answer.
 #[derive(Debug)]

@@ -58,7 +58,9 @@ impl Shown {
     fn new(batch: &RecordBatch, name: &str) -> Result<Self, Problem> {
         let array = find(batch, name)?;
         Ok(match name {
-            columns::PROPERTIES | columns::CONTEXT | columns::TRAITS => Self::Json(Texts::new(array).map_err(internal)?),
+            columns::PROPERTIES | columns::CONTEXT | columns::TRAITS => {
+                Self::Json(Texts::new(array).map_err(internal)?)
+            }
             PERSON_ID => Self::Person(integers(array)?),
             _ => Self::Plain(Column::new(array).map_err(internal)?),
         })

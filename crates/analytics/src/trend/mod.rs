@@ -53,7 +53,7 @@ impl TrendInsight {
             check_supported(&series.matcher.filters)?;
         }
         question.common.breakdown.iter().try_for_each(|breakdown| check_of(breakdown.of))?;
-        let interval = question.common.interval;
+        let interval = question.common.interval();
         let current = calendar.intervals(exact, interval)?;
         let previous = question.common.compare.map(|compare| {
             let count = i64::try_from(current.len()).unwrap_or(i64::MAX);

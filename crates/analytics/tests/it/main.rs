@@ -1,0 +1,8 @@
+//! What the engine answers, on tables in memory.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod memory;
+mod oracle;
+mod plans;
+mod scenarios;

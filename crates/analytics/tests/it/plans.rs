@@ -1,0 +1,25 @@
+//! The plan of a trend, as text: plain comparisons at the bottom, which prune files, and one aggregate on top.
+
+use analytics::{Insight, ProjectSettings, Step};
+use event_model::Timestamp;
+use query_model::Question;
+use serde_json::json;
+use test_support::rows;
+
+use crate::memory::{self, Texts};
+
+#[test]
+fn a_trend_is_one_aggregate_over_rows_that_plain_comparisons_choose() {
+    let question = json!({
+        "kind": "trend", "period": { "from": "2026-01-01", "to": "2026-01-02" },
+        "filters": [{ "property": "plan", "op": "is", "value": "a value that no plan may show" }],
+        "series": [{ "event": "buy", "measure": "unique_persons" }, { "event": "buy", "measure": "sum", "property": "price" }],
+    });
+    let tie = json!({ "type": "identify", "user_id": "u", "anonymous_id": "a", "timestamp": "2026-01-01T00:00:00Z" });
+    let received_at = Timestamp::parse("2026-01-01T01:00:00Z").unwrap();
+    let source = memory::source(&rows::collect(&[(tie, received_at)]).unwrap(), Texts::Plain);
+    let question = Question::parse(question.to_string().as_bytes()).unwrap();
+    let mut insight = Insight::new(question, &ProjectSettings::default(), Timestamp(0)).unwrap();
+    let Step::Run(plan) = insight.next(&source, None).unwrap() else { panic!("done without a plan") };
+    insta::assert_snapshot!(plan.display_indent(), @"");
+}
