@@ -76,7 +76,7 @@ fn send(server: &Server, script: &mut Command) {
 
 fn events(server: &Server) -> Vec<Value> {
     let columns = ["type", "event", "user_id", "anonymous_id", "group_id"];
-    let question = json!({ "period": { "last": { "value": 1, "unit": "day" } }, "columns": columns, "all_types": true });
+    let question = json!({ "period": { "last": { "value": 1, "unit": "day" } }, "columns": columns });
     server.ask("/api/v1/events/query", &question).unwrap()["events"].as_array().unwrap().clone()
 }
 
