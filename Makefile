@@ -16,6 +16,7 @@ export PATH := $(TOOLS)/bin:$(PATH)
 export HEADWATER_TEST_PYTHON := $(PYTHON)
 
 DEMO_ARGS ?=
+BENCH_ARGS ?= --write docs/reference/benchmarks.md
 NEXTEST_PROFILE ?= $(if $(CI),ci,default)
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
 
@@ -36,7 +37,6 @@ build: ## Build the binary that demo and tests run (the first time takes a quart
 .PHONY: test
 test: test-tools ## Install what the tests need and run all of them
 	$(call say,building the binary and the tests)
-	cargo build --locked -p headwater
 	cargo build --locked --workspace --all-targets
 	$(call say,checking that the light crates compile for the edge)
 	cargo check --locked --target wasm32-unknown-unknown -p event-model -p event-queue -p query-model -p edge-collector
@@ -83,12 +83,12 @@ deny: ## Licences, banned crates and sources of all dependencies
 .PHONY: bench
 bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds optimised: half an hour the first time)
 	$(call say,building optimised)
-	cargo build --locked --release -p headwater
-	cargo bench --locked -p tests --bench budgets -- $(BENCH_ARGS)
+	cargo build --locked --release --workspace
+	$(CARGO_TARGET_DIR)/release/budgets $(BENCH_ARGS)
 
 .PHONY: nightly
 nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation
-	cargo build --locked -p headwater
+	cargo build --locked --workspace
 	HEADWATER_CRASHES=100 SEEDS=1000 cargo nextest run --locked --workspace --profile nightly
 	$(MAKE) bench BENCH_ARGS=--full
 
