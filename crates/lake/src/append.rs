@@ -5,7 +5,7 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Action;
 use serde_json::{Map, Value};
 
-use crate::commit::{self, Commit, Outcome, Request};
+use crate::commit::{self, Outcome, Request};
 use crate::encode;
 use crate::error::LakeError;
 use crate::settings::LakeSettings;
@@ -23,26 +23,52 @@ pub(crate) struct Rows {
     pub(crate) says: Map<String, Value>,
 }
 
-/// Appends what `decide` makes of a snapshot and the number of the append before it; `None`: nothing to append.
-/// Returns the commit, or `None` if there was nothing.
-///
-/// # Errors
-/// Those of `decide`; [`LakeError::Storage`]; [`LakeError::Conflict`] if others were faster every time.
-pub(crate) async fn append(
-    table: &Table,
-    settings: &LakeSettings,
-    mut decide: impl AsyncFnMut(&DeltaTable, Option<i64>) -> Result<Option<Rows>, LakeError>,
-) -> Result<Option<std::sync::Arc<Commit>>, LakeError> {
-    let application = table.spec().application;
-    for _ in 0..settings.commit_attempts {
-        let snapshot = table.refresh().await?;
-        let last = table.transaction(&snapshot, application).await?;
-        let Some(decided) = decide(&snapshot, last).await? else { return Ok(None) };
-        let sequence = last.unwrap_or(0) + 1;
+/// The tries of one append. Each begins with a snapshot, on which the caller decides what to append.
+pub(crate) struct Tries<'a> {
+    table: &'a Table,
+    settings: &'a LakeSettings,
+    left: u32,
+}
+
+/// One try.
+pub(crate) struct Try {
+    /// What to decide on.
+    pub(crate) snapshot: DeltaTable,
+    /// The number of the append before.
+    pub(crate) last: Option<i64>,
+}
+
+impl<'a> Tries<'a> {
+    pub(crate) fn new(table: &'a Table, settings: &'a LakeSettings) -> Self {
+        Self { table, settings, left: settings.commit_attempts }
+    }
+
+    /// The next try.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`]; [`LakeError::Conflict`] if others were faster every time.
+    pub(crate) async fn begin(&mut self) -> Result<Try, LakeError> {
+        if self.left == 0 {
+            let attempts = self.settings.commit_attempts;
+            return Err(LakeError::Conflict { table: self.table.path().to_owned(), attempts });
+        }
+        self.left -= 1;
+        let snapshot = self.table.refresh().await?;
+        let last = self.table.transaction(&snapshot, self.table.spec().application).await?;
+        Ok(Try { snapshot, last })
+    }
+
+    /// Appends what was decided. Returns the number of the append, or `None` if another was faster: begin again.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`].
+    pub(crate) async fn append(&self, this: &Try, decided: Rows) -> Result<Option<i64>, LakeError> {
+        let (table, settings) = (self.table, self.settings);
+        let sequence = this.last.unwrap_or(0) + 1;
         let parts = encode::by_month(table.spec(), &decided.rows, &decided.months, sequence)?;
         let adds = encode::write(table, parts, settings.zstd_level).await?;
         let mut transactions = decided.transactions;
-        transactions.push((application.to_owned(), sequence));
+        transactions.push((table.spec().application.to_owned(), sequence));
         let paths: Vec<String> = adds.iter().map(|add| add.path.clone()).collect();
         let request = Request {
             actions: adds.into_iter().map(Action::Add).collect(),
@@ -50,10 +76,12 @@ pub(crate) async fn append(
             operation: commit::append(table.spec().partition_columns()),
             says: decided.says,
         };
-        match commit::commit(table, &snapshot, request, settings.guards).await? {
-            Outcome::Landed(commit) => return Ok(Some(commit)),
-            Outcome::Lost => commit::discard(table, &paths).await,
+        match commit::commit(table, &this.snapshot, request, settings.guards).await? {
+            Outcome::Landed(_) => Ok(Some(sequence)),
+            Outcome::Lost => {
+                commit::discard(table, &paths).await;
+                Ok(None)
+            }
         }
     }
-    Err(LakeError::Conflict { table: table.path().to_owned(), attempts: settings.commit_attempts })
 }

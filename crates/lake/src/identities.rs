@@ -9,7 +9,7 @@ use event_model::{Action, Tie, Timestamp, columns};
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::append::{Rows, append};
+use crate::append::{Rows, Tries};
 use crate::column;
 use crate::commit::says;
 use crate::encode::texts;
@@ -98,31 +98,28 @@ pub(crate) async fn append_ties(
     }
     let mut ordered: Vec<&Tie> = ties.iter().collect();
     ordered.sort_by_key(|tie| (tie.received_at, tie.edge_id));
-    let mut chosen: Vec<&Tie> = Vec::new();
-    let landed = append(table, settings, async |snapshot, last| {
-        index.refresh(table, snapshot, last, floor).await?;
-        let from = |tie: &Tie| tie.received_at.days() - i32::try_from(settings.look_back_days).unwrap_or(i32::MAX);
-        let wanted: HashMap<u128, i32> = ordered
-            .iter()
-            .filter(|tie| tie.received_at.days() < index.floor())
-            .map(|tie| (number(tie.edge_id), from(tie)))
-            .collect();
-        let older = index.older(table, snapshot, &wanted).await?;
-        chosen = choose(&ordered, index, &older, settings.guards.row_ids);
+    let days = i32::try_from(settings.look_back_days).unwrap_or(i32::MAX);
+    let mut tries = Tries::new(table, settings);
+    loop {
+        let this = tries.begin().await?;
+        index.refresh(table, &this.snapshot, this.last, floor).await?;
+        let old = ordered.iter().filter(|tie| tie.received_at.days() < index.floor());
+        let wanted = old.map(|tie| (number(tie.edge_id), tie.received_at.days() - days)).collect();
+        let older = index.older(table, &this.snapshot, &wanted).await?;
+        let chosen = choose(&ordered, index, &older, settings.guards.row_ids);
         if chosen.is_empty() {
-            return Ok(None);
+            return Ok(0);
         }
         let months = chosen.iter().map(|tie| tie.received_at.month()).collect();
         let says = says([("kind", Value::from("identities")), ("rows", Value::from(chosen.len()))]);
-        Ok(Some(Rows { rows: rows(&chosen)?, months, transactions: Vec::new(), says }))
-    })
-    .await?;
-    let Some(sequence) = landed.and_then(|commit| commit.transaction(table.spec().application)) else { return Ok(0) };
-    for tie in chosen.iter().filter(|tie| tie.received_at.days() >= floor) {
-        index.kind.apply(pair_of(tie), tie.received_at, tie.action == Action::Tie);
+        let decided = Rows { rows: rows(&chosen)?, months, transactions: Vec::new(), says };
+        let Some(sequence) = tries.append(&this, decided).await? else { continue };
+        for tie in chosen.iter().filter(|tie| tie.received_at.days() >= floor) {
+            index.kind.apply(pair_of(tie), tie.received_at, tie.action == Action::Tie);
+        }
+        index.committed(sequence, chosen.iter().map(|tie| (tie.received_at.days(), number(tie.edge_id))));
+        return Ok(chosen.len());
     }
-    index.committed(sequence, chosen.iter().map(|tie| (tie.received_at.days(), number(tie.edge_id))));
-    Ok(chosen.len())
 }
 
 fn choose<'a>(ordered: &[&'a Tie], index: &Index<Edges>, older: &HashSet<u128>, guarded: bool) -> Vec<&'a Tie> {

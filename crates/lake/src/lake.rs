@@ -80,13 +80,9 @@ impl Lake {
     /// [`LakeError::Newer`] if a newer version made one of them; [`LakeError::Storage`].
     pub async fn project(&self, id: &ProjectId) -> Result<Arc<ProjectLake>, LakeError> {
         let cell = Arc::clone(self.projects.lock().entry(id.clone()).or_default());
-        let open = async || {
-            let url = self
-                .url
-                .join(&format!("projects/{id}/"))
-                .map_err(|error| LakeError::storage(self.url.as_str(), error))?;
-            ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone()).await.map(Arc::new)
-        };
+        let url =
+            self.url.join(&format!("projects/{id}/")).map_err(|error| LakeError::storage(self.url.as_str(), error))?;
+        let open = || async move { ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone()).await.map(Arc::new) };
         cell.get_or_try_init(open).await.cloned()
     }
 

@@ -54,16 +54,12 @@ impl ProjectLake {
         id: ProjectId,
         settings: LakeSettings,
     ) -> Result<Self, LakeError> {
-        let open = async |spec: &'static TableSpec| -> Result<Arc<Table>, LakeError> {
-            let url = url.join(&format!("{}/", spec.name)).map_err(|error| LakeError::storage(url.as_str(), error))?;
-            Ok(Arc::new(Table::open(Arc::clone(store), url, spec).await?))
-        };
         let (events, quarantine, identities, ledger, persons) = futures::try_join!(
-            open(&schema::EVENTS),
-            open(&schema::QUARANTINE),
-            open(&schema::IDENTITIES),
-            open(&schema::LEDGER),
-            open(&schema::PERSONS),
+            open(store, url, &schema::EVENTS),
+            open(store, url, &schema::QUARANTINE),
+            open(store, url, &schema::IDENTITIES),
+            open(store, url, &schema::LEDGER),
+            open(store, url, &schema::PERSONS),
         )?;
         let tables = (Arc::clone(&events), Arc::clone(&identities), Arc::clone(&persons));
         let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone()));
@@ -146,4 +142,9 @@ impl ProjectLake {
         let days = i32::try_from(self.settings.look_back_days).unwrap_or(i32::MAX);
         self.settings.clock.now().days().saturating_sub(days).saturating_sub(1)
     }
+}
+
+async fn open(store: &Arc<dyn ObjectStore>, url: &Url, spec: &'static TableSpec) -> Result<Arc<Table>, LakeError> {
+    let url = url.join(&format!("{}/", spec.name)).map_err(|error| LakeError::storage(url.as_str(), error))?;
+    Ok(Arc::new(Table::open(Arc::clone(store), url, spec).await?))
 }

@@ -7,6 +7,8 @@ use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
 use object_store::ObjectStore;
 use parking_lot::Mutex;
 use url::Url;
@@ -15,6 +17,8 @@ use crate::commit::Commit;
 use crate::error::LakeError;
 use crate::schema::{LAYOUT, LAYOUT_PROPERTY, TableSpec};
 
+/// How many entries of the log are read at a time.
+const COMMITS_AT_A_TIME: usize = 16;
 /// How many parsed commits are kept: what another part of the process is about to ask for again.
 const COMMITS_KEPT: usize = 16;
 
@@ -161,6 +165,15 @@ impl Table {
         let commit = Commit::parse(version, &bytes)
             .map_err(|error| LakeError::damaged(format!("{}/_delta_log/{version:020}.json", self.path), error))?;
         Ok(Some(self.remember(commit)))
+    }
+
+    /// What the commits from one version to another say, in order, several read at a time; `None` where an entry is
+    /// not there (any more).
+    pub fn commits(&self, from: u64, until: u64) -> BoxStream<'_, Result<(u64, Option<Arc<Commit>>), LakeError>> {
+        stream::iter(from..=until)
+            .map(move |version| async move { Ok((version, self.commit(version).await?)) })
+            .buffered(COMMITS_AT_A_TIME)
+            .boxed()
     }
 
     pub(crate) fn remember(&self, commit: Commit) -> Arc<Commit> {

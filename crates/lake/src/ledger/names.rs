@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, BooleanArray};
 use event_model::{Timestamp, columns};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 
 use super::roll::{Taken, taken};
 use super::{Entry, LedgerTotals, MESSAGES, read};
@@ -16,8 +16,6 @@ use crate::ids::{Mixed, earliest, ids, instant_of, latest, list, number, scan};
 use crate::schema::MESSAGE_ID;
 use crate::tables::Table;
 
-/// How many entries of the log are read at a time.
-const COMMITS_AT_A_TIME: usize = 16;
 const COLUMNS: &[&str] = &[MESSAGE_ID, columns::RECEIVED_AT, "stored", "complete"];
 
 /// What is known of some messages.
@@ -168,9 +166,8 @@ impl Names {
     /// Reads the log after what is known; false if an entry is gone.
     async fn follow(&mut self, events: &Table, version: u64) -> Result<bool, LakeError> {
         let next = self.version.map_or(0, |version| version + 1);
-        let mut commits =
-            stream::iter(next..=version).map(|version| events.commit(version)).buffered(COMMITS_AT_A_TIME);
-        while let Some(commit) = commits.try_next().await? {
+        let mut commits = events.commits(next, version);
+        while let Some((_, commit)) = commits.try_next().await? {
             let Some(commit) = commit else { return Ok(false) };
             for entry in entries(events, &commit)? {
                 let day = entry.message.received_at.days();

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use deltalake_core::DeltaTable;
 use event_model::columns;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::TryStreamExt;
 use serde_json::Value;
 
 use super::names::entries;
 use super::{Entry, LedgerTotals};
-use crate::append::{Rows, append};
+use crate::append::{Rows, Tries};
 use crate::commit::says;
 use crate::error::LakeError;
 use crate::identities::batch;
@@ -42,19 +42,20 @@ pub(super) struct Taken {
 }
 
 pub(super) async fn taken(ledger: &Table, snapshot: &DeltaTable) -> Result<Taken, LakeError> {
-    let read = async |application| -> Result<Option<u64>, LakeError> {
-        let version = ledger.transaction(snapshot, application).await?;
-        Ok(version.and_then(|version| u64::try_from(version).ok()))
-    };
     let [messages, stored, quarantined, duplicates] = TOTALS;
     let totals = LedgerTotals {
-        messages: read(messages).await?.unwrap_or(0),
-        stored: read(stored).await?.unwrap_or(0),
-        quarantined: read(quarantined).await?.unwrap_or(0),
-        duplicates: read(duplicates).await?.unwrap_or(0),
+        messages: number(ledger, snapshot, messages).await?.unwrap_or(0),
+        stored: number(ledger, snapshot, stored).await?.unwrap_or(0),
+        quarantined: number(ledger, snapshot, quarantined).await?.unwrap_or(0),
+        duplicates: number(ledger, snapshot, duplicates).await?.unwrap_or(0),
         ..LedgerTotals::default()
     };
-    Ok(Taken { covers: read(COVERS).await?, totals })
+    Ok(Taken { covers: number(ledger, snapshot, COVERS).await?, totals })
+}
+
+async fn number(ledger: &Table, snapshot: &DeltaTable, application: &str) -> Result<Option<u64>, LakeError> {
+    let version = ledger.transaction(snapshot, application).await?;
+    Ok(version.and_then(|version| u64::try_from(version).ok()))
 }
 
 /// Takes over what the newest version of `events` says and the table does not have.
@@ -63,34 +64,32 @@ pub(super) async fn taken(ledger: &Table, snapshot: &DeltaTable) -> Result<Taken
 /// [`LakeError::Storage`], [`LakeError::Conflict`]; [`LakeError::Damaged`] if an entry of the log is gone already.
 pub(crate) async fn roll(events: &Table, ledger: &Table, settings: &LakeSettings) -> Result<RollReport, LakeError> {
     let version = version_of(&events.refresh().await?, events.path())?;
-    let mut report = RollReport::default();
-    append(ledger, settings, async |snapshot, _| {
-        let Taken { covers, mut totals } = taken(ledger, snapshot).await?;
-        report = RollReport { rows: 0, covers: covers.unwrap_or(0).max(version) };
-        if covers.is_some_and(|covers| covers >= version) {
-            return Ok(None);
+    let mut tries = Tries::new(ledger, settings);
+    loop {
+        let this = tries.begin().await?;
+        let Taken { covers, mut totals } = taken(ledger, &this.snapshot).await?;
+        if let Some(covers) = covers.filter(|covers| *covers >= version) {
+            return Ok(RollReport { rows: 0, covers });
         }
         let named = tail(events, covers.map_or(0, |covers| covers + 1), version).await?;
         named.iter().for_each(|(_, entry)| totals.add(entry));
-        report.rows = named.len() as u64;
         let sums = [totals.messages, totals.stored, totals.quarantined, totals.duplicates];
         let mut transactions: Vec<(String, i64)> =
             TOTALS.iter().zip(sums).map(|(name, sum)| ((*name).to_owned(), signed(sum))).collect();
         transactions.push((COVERS.to_owned(), signed(version)));
         let says = says([("kind", Value::from("ledger")), ("rows", Value::from(named.len()))]);
         let months = named.iter().map(|(_, entry)| entry.message.received_at.month()).collect();
-        Ok(Some(Rows { rows: rows(&named)?, months, transactions, says }))
-    })
-    .await?;
-    Ok(report)
+        let decided = Rows { rows: rows(&named)?, months, transactions, says };
+        if tries.append(&this, decided).await?.is_some() {
+            return Ok(RollReport { rows: named.len() as u64, covers: version });
+        }
+    }
 }
 
 /// The names in the log from one version to another, each with the number of its ingest commit.
 async fn tail(events: &Table, from: u64, until: u64) -> Result<Vec<(i64, Entry)>, LakeError> {
     let mut named = Vec::new();
-    let mut commits = stream::iter(from..=until)
-        .map(async |version| Ok::<_, LakeError>((version, events.commit(version).await?)))
-        .buffered(16);
+    let mut commits = events.commits(from, until);
     while let Some((version, commit)) = commits.try_next().await? {
         let gone =
             || LakeError::damaged(events.path(), format!("entry {version} of the log is gone, not yet in the ledger"));

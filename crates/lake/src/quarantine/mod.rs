@@ -3,7 +3,7 @@
 mod page;
 mod rows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
 use event_model::{EventId, Rejected, Timestamp, columns};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 pub(crate) use self::page::page;
-use crate::append::{Rows, append};
+use crate::append::{Rows, Tries};
 use crate::batch::{IncomingMessage, QuarantineRow};
 use crate::column;
 use crate::commit::says;
@@ -125,32 +125,28 @@ pub(crate) async fn append_rows(
         let message = message.ok_or_else(|| LakeError::Shape("a row of quarantine names no message".to_owned()))?;
         named.push((row_id(message.message_id, row.rejected.position), message.message_id, *row));
     }
-    let mut chosen = Vec::new();
-    let landed = append(table, settings, async |snapshot, last| {
-        index.refresh(table, snapshot, last, floor).await?;
-        let days = i32::try_from(settings.look_back_days).unwrap_or(i32::MAX);
-        let wanted: HashMap<u128, i32> = named
-            .iter()
-            .filter(|(_, _, row)| row.received_at.days() < index.floor())
-            .map(|(id, _, row)| (number(*id), row.received_at.days() - days))
-            .collect();
-        let older = index.older(table, snapshot, &wanted).await?;
+    let days = i32::try_from(settings.look_back_days).unwrap_or(i32::MAX);
+    let mut tries = Tries::new(table, settings);
+    loop {
+        let this = tries.begin().await?;
+        index.refresh(table, &this.snapshot, this.last, floor).await?;
+        let old = named.iter().filter(|(_, _, row)| row.received_at.days() < index.floor());
+        let wanted = old.map(|(id, _, row)| (number(*id), row.received_at.days() - days)).collect();
+        let older = index.older(table, &this.snapshot, &wanted).await?;
         let mut seen = HashSet::new();
         let is_stored = |id: u128| settings.guards.row_ids && (index.contains(id) || older.contains(&id));
         let new = named.iter().filter(|(id, _, _)| !is_stored(number(*id)) && seen.insert(*id));
-        chosen = new.collect();
+        let chosen: Vec<_> = new.collect();
         if chosen.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let says = says([("kind", Value::from("quarantine")), ("rows", Value::from(chosen.len()))]);
         let months = chosen.iter().map(|(_, _, row)| row.received_at.month()).collect();
-        Ok(Some(Rows { rows: rows::of_rejects(&chosen)?, months, transactions: Vec::new(), says }))
-    })
-    .await?;
-    if let Some(sequence) = landed.and_then(|commit| commit.transaction(table.spec().application)) {
+        let decided = Rows { rows: rows::of_rejects(&chosen)?, months, transactions: Vec::new(), says };
+        let Some(sequence) = tries.append(&this, decided).await? else { continue };
         index.committed(sequence, chosen.iter().map(|(id, _, row)| (row.received_at.days(), number(*id))));
+        return Ok(());
     }
-    Ok(())
 }
 
 /// Marks rows as replayed, each once. Done after the events are stored: between the two a crash leaves a row that may
@@ -169,28 +165,26 @@ pub(crate) async fn mark_replayed(
         return Ok(());
     }
     let now = settings.clock.now();
-    let mut chosen = Vec::new();
-    let landed = append(table, settings, async |snapshot, last| {
-        index.refresh(table, snapshot, last, floor).await?;
+    let mut tries = Tries::new(table, settings);
+    loop {
+        let this = tries.begin().await?;
+        index.refresh(table, &this.snapshot, this.last, floor).await?;
         let mut seen = HashSet::new();
         let is_marked = |row: &EventId| settings.guards.row_ids && index.contains(number(*row) ^ MARK);
-        chosen = replays.iter().copied().filter(|row| !is_marked(row) && seen.insert(*row)).collect::<Vec<_>>();
+        let chosen: Vec<_> = replays.iter().copied().filter(|row| !is_marked(row) && seen.insert(*row)).collect();
         if chosen.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        let before = table.transaction(snapshot, REPLAYED).await?.unwrap_or(0);
+        let before = table.transaction(&this.snapshot, REPLAYED).await?.unwrap_or(0);
         let replayed = before + i64::try_from(chosen.len()).unwrap_or(0);
-        let says = says([("kind", Value::from("replayed")), ("rows", Value::from(chosen.len()))]);
-        Ok(Some(Rows {
+        let decided = Rows {
             rows: rows::of_marks(&chosen, now)?,
             months: vec![now.month(); chosen.len()],
             transactions: vec![(REPLAYED.to_owned(), replayed)],
-            says,
-        }))
-    })
-    .await?;
-    if let Some(sequence) = landed.and_then(|commit| commit.transaction(table.spec().application)) {
+            says: says([("kind", Value::from("replayed")), ("rows", Value::from(chosen.len()))]),
+        };
+        let Some(sequence) = tries.append(&this, decided).await? else { continue };
         index.committed(sequence, chosen.iter().map(|row| (now.days(), number(*row) ^ MARK)));
+        return Ok(());
     }
-    Ok(())
 }

@@ -68,7 +68,7 @@ struct Shared<D> {
 }
 
 impl DurableStore<RealDisk> {
-    /// A store for a folder, which is made if need be. Nothing above the folder's parent is fsynced.
+    /// A store for a folder, which is made if need be. Folders above it are fsynced only if they are new, and its parent.
     ///
     /// # Errors
     /// Where the folder can neither be found nor made.
@@ -83,11 +83,10 @@ impl<D: Disk> DurableStore<D> {
     /// # Errors
     /// Where the folder can neither be found nor made.
     pub fn with_disk(base: &FilePath, disk: D) -> io::Result<Self> {
-        if !base.is_dir() {
-            fs::create_dir_all(base)?;
-        }
+        let new = base.ancestors().take_while(|folder| !folder.exists()).count();
+        fs::create_dir_all(base)?;
         let base = base.canonicalize()?;
-        if let Some(parent) = base.parent() {
+        for parent in base.ancestors().skip(1).take(new.max(1)) {
             disk.sync_folder(parent)?;
         }
         let shared = Shared { base, disk, durable: Mutex::new(HashSet::new()), staged: AtomicU64::new(0) };
