@@ -1,8 +1,8 @@
 //! Typed columns of a record batch by name, or a sentence about what is wrong with it.
 
 use arrow::array::TimestampMicrosecondArray;
-use arrow::array::{Array, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, AsArray, BinaryArray, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
 use crate::error::LakeError;
 
@@ -46,6 +46,11 @@ pub(crate) fn integer<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int3
 pub(crate) fn instant<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a TimestampMicrosecondArray, LakeError> {
     any(batch, name)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| wrong(name))
 }
+/// As dates.
+pub(crate) fn date<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Date32Array, LakeError> {
+    any(batch, name)?.as_primitive_opt::<Date32Type>().ok_or_else(|| wrong(name))
+}
+
 /// The text of a row; `None` where it is null.
 pub(crate) fn text_at(column: &StringArray, row: usize) -> Option<&str> {
     column.is_valid(row).then(|| column.value(row))

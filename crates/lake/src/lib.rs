@@ -11,6 +11,7 @@
 
 mod append;
 pub mod batch;
+pub mod check;
 mod column;
 pub mod commit;
 mod encode;
@@ -21,6 +22,7 @@ mod ids;
 mod ingest;
 mod lake;
 pub mod ledger;
+pub mod maintenance;
 pub mod persons;
 mod project;
 #[cfg(feature = "query")]
@@ -34,9 +36,11 @@ pub mod store;
 pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
+pub use check::{CheckReport, Damage, Depth};
 pub use error::LakeError;
 pub use lake::Lake;
 pub use ledger::LedgerTotals;
+pub use maintenance::{MaintenanceReport, MaintenanceSettings};
 pub use project::ProjectLake;
 pub use quarantine::{QuarantineEntry, QuarantineFilter, QuarantinePage};
 pub use read::{At, ReadView, Reader, Versions};

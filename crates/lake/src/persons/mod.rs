@@ -7,6 +7,7 @@
 //! the call's `person_key` is made: the user id where there is one. Ids that clients send by mistake (`undefined`,
 //! `null`, ...) have rows and traits like any other; they are never tied to anybody.
 
+pub(crate) mod build;
 mod latest;
 
 use arrow::array::RecordBatch;

@@ -1,0 +1,150 @@
+//! Verifies a project's tables: is every file there and whole, is every row valid, does the ledger's equation hold.
+//!
+//! What is wrong is named with its table, its file and what to do about it. A check reads; it never changes anything.
+//! It may run beside ingests: it looks at one version of each table.
+
+mod damage;
+mod files;
+mod ids;
+mod ledger;
+mod rows;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use deltalake_core::DeltaTable;
+
+pub use self::damage::{Damage, DamageKind};
+use crate::error::LakeError;
+use crate::files::FileList;
+use crate::ledger::LedgerTotals;
+use crate::project::ProjectLake;
+use crate::tables::{Table, version_of};
+
+/// How much is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// The log, and of each file its size and footer: requests, hardly any bytes.
+    Footers,
+    /// Every column of every row.
+    #[default]
+    Rows,
+}
+
+/// One table, as it was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckedTable {
+    /// Its name.
+    pub table: &'static str,
+    /// Its version.
+    pub version: u64,
+    /// How many files that version has.
+    pub files: u64,
+    /// Their bytes, as the log says.
+    pub bytes: u64,
+    /// Their rows, as the log says.
+    pub rows: u64,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckReport {
+    /// The tables that could be opened.
+    pub tables: Vec<CheckedTable>,
+    /// Everything that is wrong; empty if all is well.
+    pub damage: Vec<Damage>,
+    /// What the ledger says.
+    pub ledger: LedgerTotals,
+    /// Rows of quarantine whose message no ingest commit names yet: their drain was cut short or is running, and the
+    /// queue delivers the message again. Not damage.
+    pub quarantined_in_flight: u64,
+    /// How long it took.
+    pub elapsed_ms: u64,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+}
+
+/// One table at the version that is checked.
+struct Checked {
+    table: Arc<Table>,
+    version: u64,
+    files: FileList,
+    /// The number of its last append.
+    sequence: i64,
+}
+
+impl ProjectLake {
+    /// Checks all tables.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`] if storage failed, so that nothing can be said. What is missing or cannot be decoded is
+    /// no error here but an entry of the report.
+    pub async fn check(&self, depth: Depth) -> Result<CheckReport, LakeError> {
+        let started = Instant::now();
+        let mut report = CheckReport::default();
+        // The ledger first: `events` is then looked at in the version up to which the ledger counts.
+        let counted = self.ledger().await;
+        let events_version = counted.as_ref().ok().map(|totals| totals.covers);
+        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons] {
+            let version = events_version.filter(|_| Arc::ptr_eq(table, &self.events));
+            let name = table.spec().name;
+            let checked = match open(table, version).await {
+                Ok(checked) => checked,
+                Err(error) => {
+                    report.damage.push(Damage::of_error(name, DamageKind::Log, error)?);
+                    continue;
+                }
+            };
+            report.tables.push(CheckedTable {
+                table: name,
+                version: checked.version,
+                files: checked.files.files().len() as u64,
+                bytes: checked.files.bytes(),
+                rows: checked.files.rows(),
+            });
+            let whole = files::check(&checked, &mut report.damage).await?;
+            if depth == Depth::Rows {
+                rows::check(&checked, &whole, &mut report.damage).await?;
+            }
+            if Arc::ptr_eq(table, &self.events) && depth == Depth::Rows {
+                ids::check(&checked, &whole, &mut report.damage).await?;
+            }
+            if Arc::ptr_eq(table, &self.quarantine) {
+                let totals = counted.as_ref().ok();
+                report.quarantined_in_flight =
+                    ledger::check_quarantine(&checked, &whole, totals, &mut report.damage).await?;
+            }
+        }
+        match counted {
+            Ok(totals) => {
+                ledger::check_events(&report.tables, totals, &mut report.damage);
+                report.ledger = totals;
+            }
+            Err(error) => report.damage.push(Damage::of_error(self.ledger.spec().name, DamageKind::Ledger, error)?),
+        }
+        report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+}
+
+/// Reads the log of a table anew: what is kept in memory proves nothing.
+async fn open(table: &Arc<Table>, version: Option<u64>) -> Result<Checked, LakeError> {
+    let newest = table.reload().await?;
+    let snapshot: DeltaTable = match version {
+        Some(version) if newest.version() != Some(version) => table.at(version).await?,
+        _ => newest,
+    };
+    let state = snapshot.snapshot().map_err(|error| LakeError::of_delta(table.path(), error))?;
+    Ok(Checked {
+        version: version_of(&snapshot, table.path())?,
+        files: FileList::new(state.log_data().iter(), &FileList::default()),
+        sequence: table.transaction(&snapshot, table.spec().application).await?.unwrap_or(0),
+        table: Arc::clone(table),
+    })
+}
