@@ -44,9 +44,10 @@ impl FromRequestParts<Arc<QueryService>> for Admin {
 
 fn authorize(service: &QueryService, headers: &HeaderMap, scope: Scope) -> Result<Arc<Project>, Problem> {
     let presented = presented_key(headers)?;
-    let directory = service.directory.get().map_err(|cause| {
-        Problem::from(ErrorCode::SnapshotUnavailable).retry_after(1).because(cause)
-    })?;
+    let directory = service
+        .directory
+        .get()
+        .map_err(|cause| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(1).because(cause))?;
     // Unknown, disabled and expired keys answer alike, so that nobody learns which keys once existed.
     let (project, key) = directory
         .find(&presented)

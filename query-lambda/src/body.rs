@@ -55,9 +55,8 @@ async fn read(request: Request) -> Result<Bytes, Problem> {
     let mut stream = request.into_body().into_data_stream();
     let mut whole = BytesMut::new();
     while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|cause| {
-            Problem::new(ErrorCode::InvalidBody, "The body broke off.").because(cause)
-        })?;
+        let chunk =
+            chunk.map_err(|cause| Problem::new(ErrorCode::InvalidBody, "The body broke off.").because(cause))?;
         if whole.len() + chunk.len() > MAX_BODY_BYTES {
             return Err(too_large());
         }

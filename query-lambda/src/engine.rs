@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use event_model::{ErrorCode, Problem};
 use futures::TryStreamExt as _;
@@ -94,15 +95,48 @@ impl<T> Drop for StopOnDrop<T> {
     }
 }
 
+/// A plan that runs.
+pub(crate) struct Running {
+    plan: Arc<dyn ExecutionPlan>,
+    batches: SendableRecordBatchStream,
+}
+
+impl Running {
+    /// Starts a plan.
+    ///
+    /// # Errors
+    /// `question_memory`, `lake_unavailable` or `internal`, as the two below.
+    pub(crate) async fn start(session: &SessionContext, plan: &LogicalPlan) -> Result<Self, Problem> {
+        let plan = session.state().create_physical_plan(plan).await.map_err(problem)?;
+        let batches = execute_stream(Arc::clone(&plan), session.task_ctx()).map_err(problem)?;
+        Ok(Self { plan, batches })
+    }
+
+    /// The next rows; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
+        self.batches.try_next().await.map_err(problem)
+    }
+
+    /// What it has read so far.
+    pub(crate) fn scanned(&self) -> ScanMetrics {
+        scan_metrics(self.plan.as_ref())
+    }
+}
+
 /// Runs one plan to its end.
 ///
 /// # Errors
 /// `question_memory`, `lake_unavailable` or `internal`.
-pub(crate) async fn collect(session: &SessionContext, plan: LogicalPlan) -> Result<(Vec<RecordBatch>, ScanMetrics), Problem> {
-    let physical = session.state().create_physical_plan(&plan).await.map_err(problem)?;
-    let stream = execute_stream(Arc::clone(&physical), session.task_ctx()).map_err(problem)?;
-    let batches = stream.try_collect().await.map_err(problem)?;
-    Ok((batches, scan_metrics(physical.as_ref())))
+pub(crate) async fn collect(
+    session: &SessionContext,
+    plan: &LogicalPlan,
+) -> Result<(Vec<RecordBatch>, ScanMetrics), Problem> {
+    let mut running = Running::start(session, plan).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = running.next().await? {
+        batches.push(batch);
+    }
+    Ok((batches, running.scanned()))
 }
 
 /// What an error of DataFusion means to the caller.

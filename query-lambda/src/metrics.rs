@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event_model::Problem;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -90,6 +91,11 @@ impl Metrics {
     pub(crate) fn answered(&self, kind: &'static str, status: u16, took: Duration) {
         self.questions.get_or_create(&Outcome { kind, status }).inc();
         self.seconds.get_or_create(&Kind { kind }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a question that could not be read.
+    pub(crate) fn refused(&self, problem: &Problem) {
+        self.questions.get_or_create(&Outcome { kind: "unreadable", status: problem.code.status() }).inc();
     }
 
     pub(crate) fn scanned(&self, rows: u64, bytes: u64) {

@@ -61,6 +61,13 @@ impl QueryService {
             settings,
         })
     }
+
+    /// A result in the cache; counts whether there was one.
+    pub(crate) fn look_up(&self, key: &str) -> Option<Arc<str>> {
+        let found = self.cache.get(key);
+        self.metrics.looked_up(found.is_some());
+        found
+    }
 }
 
 impl std::fmt::Debug for QueryService {
