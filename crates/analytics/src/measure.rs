@@ -23,8 +23,10 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
+use event_model::Problem;
 
 use crate::number::{Exact, Sum};
+use crate::problem::internal;
 
 /// What is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +55,15 @@ pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments:
     let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
     let signature = Signature::any(arguments.len(), Volatility::Immutable);
     AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, signature }).call(arguments)
+}
+
+/// The numbers of one row of the function's result.
+pub(crate) fn numbers(lists: &ArrayRef, row: usize) -> Result<Vec<Option<String>>, Problem> {
+    let wrong = || internal("a measure's result is no list of texts");
+    let lists = lists.as_list_opt::<i32>().ok_or_else(wrong)?;
+    let list = lists.value(row);
+    let numbers = list.as_string_opt::<i32>().ok_or_else(wrong)?;
+    Ok(numbers.iter().map(|number| number.map(str::to_owned)).collect())
 }
 
 impl AggregateUDFImpl for Measure {
@@ -230,8 +241,8 @@ fn damaged() -> DataFusionError {
 impl Accumulator for Slots {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         let (Some(slots), Some(exact)) = (values.first(), values.get(1)) else { return Err(damaged()) };
-        let slots: &Int32Array = slots.as_primitive::<Int32Type>();
-        let exact = exact.as_boolean();
+        let slots: &Int32Array = slots.as_primitive_opt::<Int32Type>().ok_or_else(damaged)?;
+        let exact = exact.as_boolean_opt().ok_or_else(damaged)?;
         let place = |row: usize| slots.is_valid(row).then(|| slots.value(row).unsigned_abs());
         let is_exact = |row: usize| exact.is_valid(row) && exact.value(row);
         match (self.kind, values.get(2)) {
@@ -245,7 +256,7 @@ impl Accumulator for Slots {
                 }
             }
             (Kind::Persons, Some(operand)) => {
-                let persons = operand.as_primitive::<Int64Type>();
+                let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
                 for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
                     self.each(place(row), is_exact(row), |state| {
                         if let State::Persons(set) = state {
@@ -255,7 +266,7 @@ impl Accumulator for Slots {
                 }
             }
             (_, Some(operand)) => {
-                let numbers: &StringArray = operand.as_string::<i32>();
+                let numbers: &StringArray = operand.as_string_opt::<i32>().ok_or_else(damaged)?;
                 let kind = self.kind;
                 for row in (0..slots.len()).filter(|row| numbers.is_valid(*row)) {
                     if let Some(number) = Exact::parse(numbers.value(row)) {
@@ -292,7 +303,7 @@ impl Accumulator for Slots {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let states = states.first().ok_or_else(damaged)?.as_binary::<i64>();
+        let states = states.first().and_then(|states| states.as_binary_opt::<i64>()).ok_or_else(damaged)?;
         for state in states.iter().flatten() {
             let mut rest = state;
             while !rest.is_empty() {

@@ -10,6 +10,7 @@ use query_model::answer::{PeriodName, SeriesResult};
 use query_model::{Display, Group, Number, Trend};
 
 use super::ranking::Ranking;
+use crate::measure::numbers;
 use crate::number::{Exact, Sum, double_text};
 use crate::problem::internal;
 
@@ -57,16 +58,13 @@ fn read(trend: &Trend, rankings: &[Ranking], batches: &[RecordBatch]) -> Result<
             let mut group = Vec::new();
             for (place, ranking) in rankings.iter().enumerate() {
                 let codes = batch.columns().get(place).ok_or_else(|| internal("a group is missing"))?;
-                let code = codes.as_primitive::<Int32Type>().value(row);
+                let codes = codes.as_primitive_opt::<Int32Type>().ok_or_else(|| internal("a group is no code"))?;
+                let code = codes.value(row);
                 key.push(ranking.place(code));
                 group.push(ranking.group(code));
             }
-            let lists = batch.columns().iter().skip(rankings.len()).map(|column| {
-                let list = column.as_list::<i32>().value(row);
-                let numbers = list.as_string::<i32>();
-                numbers.iter().map(|number| number.map(str::to_owned)).collect::<Vec<_>>()
-            });
-            let numbers: Numbers = lists.collect();
+            let lists = batch.columns().iter().skip(rankings.len());
+            let numbers = lists.map(|list| numbers(list, row)).collect::<Result<Numbers, _>>()?;
             total += numbers.iter().map(Vec::len).sum::<usize>();
             if total > MAX_NUMBERS || numbers.len() != trend.series.len() {
                 let detail = format!("The answer has more than {MAX_NUMBERS} numbers; lower the breakdown's limits.");

@@ -92,12 +92,16 @@ impl Planner<'_> {
     fn rows(&self) -> Result<LogicalPlanBuilder, Problem> {
         let mut conditions = vec![is_counted(), happened_in(self.source, self.range())];
         let series = &self.trend.series;
-        if let Some(named) = series.iter().map(|one| names(&one.matcher)).collect::<Option<Vec<_>>>() {
+        if let Some(mut named) = series.iter().map(|one| names(&one.matcher)).collect::<Option<Vec<_>>>() {
+            named.dedup();
             conditions.extend(balanced(named, Expr::or));
         }
         conditions.extend(all(self.source, &self.question.common.filters, self.timezone)?);
-        let matcher = |one: &Series| self.matches(&one.matcher);
-        conditions.extend(balanced(series.iter().map(matcher).collect::<Result<Vec<_>, _>>()?, Expr::or));
+        // Where no series has filters the names alone have said it.
+        if series.iter().any(|one| !one.matcher.filters.is_empty()) {
+            let matchers = series.iter().map(|one| self.matches(&one.matcher)).collect::<Result<Vec<_>, _>>()?;
+            conditions.extend(balanced(matchers, Expr::or));
+        }
         let condition = balanced(conditions, Expr::and).unwrap_or_else(|| truth(true));
         scan(self.source)?.filter(condition).map_err(internal)
     }
@@ -111,6 +115,11 @@ impl Planner<'_> {
         matches(self.source, matcher, self.timezone)
     }
 
+    /// Whether a row belongs to a series. Of a single one every row does that was let through.
+    fn belongs(&self, series: &Series) -> Result<Expr, Problem> {
+        if self.trend.series.len() == 1 { Ok(truth(true)) } else { self.matches(&series.matcher) }
+    }
+
     /// The columns that the measures of these series read.
     fn columns(&self, series: &[Series]) -> Result<Vec<Expr>, Problem> {
         let mut columns = vec![
@@ -121,7 +130,7 @@ impl Planner<'_> {
             columns.push(person(&self.source.keys).alias(PERSON));
         }
         for (place, one) in series.iter().enumerate() {
-            columns.push(self.matches(&one.matcher)?.alias(format!("matches_{place}")));
+            columns.push(self.belongs(one)?.alias(format!("matches_{place}")));
             if let Some(name) = &one.property {
                 let number = property::as_number(self.source, query_model::Of::Event, name)?;
                 columns.push(number.alias(format!("operand_{place}")));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array};
+use arrow::array::{Array, ArrayRef, Int32Array};
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::Expr;
@@ -11,6 +11,7 @@ use query_model::Group;
 
 use crate::events_table::first;
 use crate::function::call;
+use crate::measure::numbers;
 use crate::number::Exact;
 use crate::problem::internal;
 use crate::value::Texts;
@@ -32,13 +33,10 @@ impl Ranking {
                 return Err(internal("the ranking has no columns"));
             };
             let values = Texts::new(values).map_err(internal)?;
-            let lists = lists.as_list::<i32>();
             for row in 0..batch.num_rows() {
                 let Some(value) = values.get(row) else { continue };
-                let list = lists.value(row);
-                let numbers = list.as_string::<i32>();
-                let last = numbers.len().checked_sub(1).filter(|last| numbers.is_valid(*last));
-                let total = last.and_then(|last| Exact::parse(numbers.value(last)));
+                let numbers = numbers(lists, row)?;
+                let total = numbers.last().and_then(|total| Exact::parse(total.as_deref()?));
                 ranked.push((total, value.to_owned()));
             }
         }

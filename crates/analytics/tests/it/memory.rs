@@ -18,14 +18,14 @@ use test_support::rows::{self, Row};
 
 /// How a table stores text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Texts {
+pub(crate) enum Texts {
     Plain,
     View,
     Dictionary,
 }
 
 /// A source over these rows, in several partitions so that states are merged.
-pub fn source(rows: &[Row], texts: Texts) -> Source {
+pub(crate) fn source(rows: &[Row], texts: Texts) -> Source {
     let keys = rows::key_map(rows);
     let traits = rows::traits(rows, &keys);
     let whole = stored(&rows::batch(rows).unwrap(), texts);
@@ -64,14 +64,14 @@ fn stored(batch: &RecordBatch, texts: Texts) -> RecordBatch {
 }
 
 /// Runs one plan.
-pub async fn run(plan: LogicalPlan) -> Vec<RecordBatch> {
+pub(crate) async fn run(plan: LogicalPlan) -> Vec<RecordBatch> {
     let config = SessionConfig::new().with_target_partitions(3).with_batch_size(64);
     let state = SessionContext::new_with_config(config).state();
     DataFrame::new(state, plan).collect().await.unwrap()
 }
 
 /// Answers a question: `{"result": ..}`.
-pub async fn answer(
+pub(crate) async fn answer(
     question: &[u8],
     settings: &ProjectSettings,
     now: Timestamp,

@@ -21,5 +21,10 @@ fn a_trend_is_one_aggregate_over_rows_that_plain_comparisons_choose() {
     let question = Question::parse(question.to_string().as_bytes()).unwrap();
     let mut insight = Insight::new(question, &ProjectSettings::default(), Timestamp(0)).unwrap();
     let Step::Run(plan) = insight.next(&source, None).unwrap() else { panic!("done without a plan") };
-    insta::assert_snapshot!(plan.display_indent(), @"");
+    insta::assert_snapshot!(plan.display_indent(), @r#"
+    Aggregate: groupBy=[[]], aggr=[[measure_persons(interval, exact, person) FILTER (WHERE matches_0) AS measure_0, measure_sum(interval, exact, operand_1) FILTER (WHERE matches_1) AS measure_1]]
+      Projection: interval(events.timestamp) AS interval, events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AS exact, person(events.person_key) AS person, events.event = Utf8("buy") AS matches_0, events.event = Utf8("buy") AS matches_1, event[price].number(events.properties) AS operand_1
+        Filter: events.type IN ([Utf8("track"), Utf8("page"), Utf8("screen")]) AND events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND events.event = Utf8("buy") AND event[plan].is(events.properties)
+          TableScan: events
+    "#);
 }
