@@ -51,7 +51,7 @@ impl Control for LocalControl {
             Selection::All => {}
         }
         loop {
-            let page = lake.quarantine(&filter).await.map_err(lake_problem)?;
+            let page = lake.quarantine(filter.clone()).await.map_err(lake_problem)?;
             let chosen: Vec<QuarantineEntry> =
                 page.entries.into_iter().filter(|entry| is_chosen(&selection, entry.row_id)).collect();
             self.send_again(&project, &chosen, &mut replayed).await?;
