@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use event_model::ProjectId;
 use event_queue::{MessageId, Queue, Receipt};
+use lake::Lake;
 use tokio::sync::{Mutex, watch};
 use tracing::{debug, error};
 
@@ -44,6 +45,12 @@ pub(crate) struct Memory {
 }
 
 impl Compactor {
+    /// From a queue into a lake.
+    #[must_use]
+    pub fn new(queue: Arc<dyn Queue>, lake: Arc<Lake>, settings: CompactorSettings) -> Self {
+        Self::with_destination(queue, lake, settings)
+    }
+
     /// From a queue into something that takes batches as a lake does.
     #[must_use]
     pub fn with_destination(

@@ -137,12 +137,8 @@ async fn a_drain_tries_again_while_its_patience_lasts() {
 async fn projects_fail_independently() {
     let queue = queue();
     let recorder = Recorder::new(|project, _| if project.as_str() == "broken" { Err(storage_down()) } else { Ok(()) });
-    send(&queue, &["a", "broken", "c"].map(|name| envelope(name, 1, [event(1)]))).await;
-    let mut messages = Vec::new();
-    for (place, name) in ["a", "broken", "c"].into_iter().enumerate() {
-        messages.push(envelope(name, 10 + place as u64, [event(1)]));
-    }
-    send(&queue, &messages).await;
+    let messages = [("a", 1), ("broken", 2), ("c", 3), ("broken", 4)];
+    send(&queue, &messages.map(|(name, message)| envelope(name, message, [event(message)]))).await;
     let report = compactor(&queue, &recorder, quick()).drain().await.unwrap();
     let stored: Vec<_> = recorder.stored().into_iter().map(|(project, _)| project).collect();
     assert!(stored.contains(&project("a")) && stored.contains(&project("c")) && stored.len() == 2);
