@@ -61,7 +61,11 @@ pub(super) fn answers(plan: &Plan, reader: &Client, narrator: &Narrator) -> anyh
 
     let by_channel = ask(json!({
         "kind": "trend", "display": "total", "period": days(plan.days),
-        "filters": [{ "property": "plan", "of": "person", "op": "is", "value": ["plus", "premium"] }],
+        "filters": [
+            { "property": "plan", "of": "person", "op": "is", "value": ["plus", "premium"] },
+            // Only the first page of a visit has one.
+            { "property": "channel", "op": "is_set" },
+        ],
         "series": [{ "event": "page", "measure": "unique_persons" }],
         "breakdown": [{ "property": "channel", "limit": 8 }],
     }))?;
