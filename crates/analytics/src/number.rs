@@ -54,7 +54,7 @@ impl Exact {
         let sign = if self.negative { "-" } else { "" };
         let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
         let point = length.saturating_add(self.exponent);
-        if point > LONGEST_PLAIN || point < -LONGEST_PLAIN {
+        if !(-LONGEST_PLAIN..=LONGEST_PLAIN).contains(&point) {
             let (first, rest) = digits.split_at(1);
             let dot = if rest.is_empty() { "" } else { "." };
             return format!("{sign}{first}{dot}{rest}e{}", point - 1);

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use event_model::Problem;
+use event_model::{ErrorCode, Problem};
 use jiff::tz::TimeZone;
 use query_model::{Bound, Operand, Operator, PropertyFilter, Scalar};
 use regex::Regex;
@@ -118,7 +118,11 @@ fn scalar_text(scalar: &Scalar) -> String {
 }
 
 fn order(above: Option<&Scalar>, below: Option<&Scalar>, included: bool, timezone: &TimeZone) -> Result<Test, Problem> {
-    let invalid = || internal("an operand is neither a number nor a time");
+    // The shape was checked when the question was read; a number or a time may still lie beyond what can be compared.
+    let invalid = || {
+        let sentence = "A filter's number has too large an exponent, or its time lies beyond the calendar.";
+        Problem::new(ErrorCode::InvalidQuestion, sentence)
+    };
     if let Some(Scalar::Number(_)) = above.or(below) {
         let end = |scalar: Option<&Scalar>| match scalar {
             Some(Scalar::Number(number)) => {
@@ -210,6 +214,15 @@ mod tests {
             &["\"2026-01-01\"", "\"2026-01-02\""],
             &["\"2026-01-02T00:00:01\""],
         );
+    }
+
+    #[test]
+    fn operands_beyond_what_can_be_compared_are_refused() {
+        for value in ["1e99999999999999999999", "-1e-99999999999999999999", "\"9999-12-31T23:59:59\""] {
+            let filter = filter(&format!(r#"{{"property": "p", "op": "gt", "value": {value}}}"#));
+            let problem = Predicate::new(&filter, &TimeZone::get("America/New_York").unwrap()).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::InvalidQuestion, "{value}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!         limits          Problem            settings, now
 //! ```
 //!
-//! `docs/reference` has the same in prose; the meaning of each number is documented at its field here.
+//! What a number means is documented at the field that asks for it.
 
 mod json;
 mod read;
