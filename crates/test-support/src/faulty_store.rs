@@ -73,6 +73,7 @@ struct State {
     counted: Vec<Counted>,
     script: BTreeMap<usize, Fault>,
     seeded: Option<(fastrand::Rng, u32)>,
+    restless: Option<(fastrand::Rng, u32)>,
     dead: bool,
     faults: usize,
 }
@@ -95,6 +96,14 @@ impl FaultyStore {
     #[must_use]
     pub fn with_seed(self, seed: u64, percent: u32) -> Self {
         self.state.lock().seeded = Some((fastrand::Rng::with_seed(seed), percent));
+        self
+    }
+
+    /// Before each operation, other tasks run up to `turns` times: stores in memory answer at once, and then nobody ever
+    /// gets in between.
+    #[must_use]
+    pub fn with_turns(self, seed: u64, turns: u32) -> Self {
+        self.state.lock().restless = Some((fastrand::Rng::with_seed(seed), turns));
         self
     }
 
@@ -123,7 +132,15 @@ impl FaultyStore {
         self.inner.clone()
     }
 
+    async fn let_others_run(&self) {
+        let turns = self.state.lock().restless.as_mut().map_or(0, |(random, turns)| random.u32(..=*turns));
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn change<T>(&self, change: Change, path: &Path, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.let_others_run().await;
         let fault = self.state.lock().count(change, path)?;
         match fault {
             None => work.await,
@@ -192,6 +209,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.let_others_run().await;
         self.read()?;
         self.inner.get_opts(location, options).await
     }
@@ -229,6 +247,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.let_others_run().await;
         self.read()?;
         self.inner.list_with_delimiter(prefix).await
     }
