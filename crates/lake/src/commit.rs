@@ -177,7 +177,7 @@ struct Info<'a> {
 }
 
 /// 128 random bits in hexadecimal.
-fn token() -> String {
+pub(crate) fn token() -> String {
     // The standard library seeds each of these from the operating system's randomness and a counter.
     use std::hash::{BuildHasher, RandomState};
     let now = std::time::SystemTime::now();

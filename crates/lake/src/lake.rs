@@ -82,7 +82,9 @@ impl Lake {
         let cell = Arc::clone(self.projects.lock().entry(id.clone()).or_default());
         let url =
             self.url.join(&format!("projects/{id}/")).map_err(|error| LakeError::storage(self.url.as_str(), error))?;
-        let open = || async move { ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone()).await.map(Arc::new) };
+        let open = || async move {
+            ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone()).await.map(Arc::new)
+        };
         cell.get_or_try_init(open).await.cloned()
     }
 

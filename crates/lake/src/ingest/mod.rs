@@ -121,8 +121,9 @@ async fn store_events(
 ) -> Result<IngestReport, LakeError> {
     let mut report = IngestReport { messages: vec![None; messages.len()], ..IngestReport::default() };
     let mut encoded: Option<Encoded> = None;
+    let mut stored_here: HashSet<u32> = HashSet::new();
     while report.conflicts < project.settings.commit_attempts {
-        let round = Round::new(project, writing, messages, incoming, floor).await?;
+        let round = Round::new(project, writing, messages, incoming, &stored_here, floor).await?;
         let Some(round) = round else { return Ok(report) };
         let reusable = encoded.take().filter(|earlier| earlier.is_of(&round));
         let ready = match reusable {
@@ -138,6 +139,7 @@ async fn store_events(
                     report.messages = round.totals();
                     return Ok(report);
                 }
+                stored_here.extend(&round.choice.rows);
             }
             Outcome::Lost => {
                 report.conflicts += 1;
@@ -166,6 +168,7 @@ impl Round {
         writing: &mut Writing,
         messages: &[IncomingMessage],
         incoming: &Incoming,
+        stored_here: &HashSet<u32>,
         floor: i32,
     ) -> Result<Option<Self>, LakeError> {
         let guards = project.settings.guards;
@@ -185,7 +188,9 @@ impl Round {
         let wanted = incoming.before(writing.events.floor(), days);
         let older = writing.events.older(events, &snapshot, &wanted).await?;
         let is_stored = |id| guards.look_back && (writing.events.contains(id) || older.contains(&id));
-        let choice = choose(incoming, &named.is_done, is_stored, guards, project.settings.months_per_commit);
+        let is_open = |row| !stored_here.contains(&row);
+        let months = project.settings.months_per_commit;
+        let choice = choose(incoming, &named.is_done, is_open, is_stored, guards, months);
         let sequence = if guards.transaction { last.unwrap_or(0) + 1 } else { 1 };
         Ok(Some(Self { snapshot, sequence, named, choice }))
     }

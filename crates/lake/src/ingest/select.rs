@@ -18,11 +18,12 @@ pub(super) struct Choice {
     pub(super) is_last: bool,
 }
 
-/// Chooses the rows of messages that are not done, whose id is not stored, the first of each id in the total order; of
-/// more than `months` months the oldest.
+/// Chooses the open rows of messages that are not done, whose id is not stored, the first of each id in the total order;
+/// of more than `months` months the oldest.
 pub(super) fn choose(
     incoming: &Incoming,
     is_done: &[bool],
+    is_open: impl Fn(u32) -> bool,
     is_stored: impl Fn(u128) -> bool,
     guards: Guards,
     months: usize,
@@ -30,10 +31,9 @@ pub(super) fn choose(
     let is_due = |row: usize| incoming.message.get(row).and_then(|message| is_done.get(*message)) == Some(&false);
     let first = firsts(incoming, &is_due);
     let is_new = |row: &u32| {
-        let row = *row as usize;
-        let Some(id) = incoming.ids.get(row) else { return false };
-        let is_first = !guards.batch_duplicates || first.get(id).is_some_and(|first| *first as usize == row);
-        is_due(row) && is_first && !is_stored(*id)
+        let Some(id) = incoming.ids.get(*row as usize) else { return false };
+        let is_first = !guards.batch_duplicates || first.get(id) == Some(row);
+        is_due(*row as usize) && is_open(*row) && is_first && !is_stored(*id)
     };
     let mut rows: Vec<u32> = incoming.sorted.iter().copied().filter(is_new).collect();
     let later = rows.split_off(end_of(&rows, incoming, months));

@@ -148,7 +148,10 @@ async fn absent(store: &dyn ObjectStore, path: &Path) -> Result<(), String> {
     }
 }
 
-fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug + ?Sized>(found: &T, expected: &U) -> Result<(), String> {
+fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug + ?Sized>(
+    found: &T,
+    expected: &U,
+) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("found {found:?}, expected {expected:?}")) }
 }
 

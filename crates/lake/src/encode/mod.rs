@@ -1,27 +1,32 @@
 //! Rows become Parquet files, one a month, sorted, with the encodings that reading wants.
 
+mod statistics;
+
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Schema, SchemaRef};
-use delta_kernel::expressions::Scalar;
-use delta_kernel::table_properties::DataSkippingNumIndexedCols;
-use deltalake_core::datafile::writer::{PartitionWriter, PartitionWriterConfig};
+use bytes::Bytes;
 use deltalake_core::kernel::Add;
 use event_model::columns::{self, ColumnType};
-use indexmap::IndexMap;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use crate::commit::token;
 use crate::error::LakeError;
 use crate::schema::{self, TableSpec};
 use crate::tables::Table;
 
-/// Rows that one call hands to the Parquet writer.
-const WRITE_BATCH_ROWS: usize = 16 * 1024;
+/// Larger files are put in parts of this size.
+const PUT_AT_ONCE_BYTES: usize = 16 * 1024 * 1024;
 /// Columns whose values hardly ever repeat: a dictionary would be built for nothing.
 const DISTINCT: &[&str] =
     &[columns::EVENT_ID, columns::PROPERTIES, columns::TRAITS, "row_id", "edge_id", "message_id", "original", "sha256"];
@@ -47,41 +52,79 @@ pub(crate) struct Part {
     pub(crate) rows: RecordBatch,
 }
 
-/// Writes each part as one file and returns the actions that add them to the table.
+/// Writes each part as one file and returns the actions that add them to the table, in the order of the parts.
 ///
 /// # Errors
 /// [`LakeError::Storage`]. Files that were written stay: no commit names them, and vacuum takes them away.
 pub(crate) async fn write(table: &Table, parts: Vec<Part>, zstd_level: i32) -> Result<Vec<Add>, LakeError> {
-    let (spec, path, store) = (table.spec(), table.path().to_owned(), table.object_store());
-    let properties = properties(spec, zstd_level);
-    let runtime = tokio::runtime::Handle::current();
-    // Encoding is work for a processor: it must not hold up a thread that answers requests.
-    let work = tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move {
-            let mut adds = Vec::with_capacity(parts.len());
-            for part in parts {
-                let values = part.month.map(|month| (columns::MONTH.to_owned(), Scalar::String(month)));
-                let config = PartitionWriterConfig::try_new(
-                    part.rows.schema(),
-                    IndexMap::from_iter(values),
-                    Some(properties.clone()),
-                    None,
-                    Some(WRITE_BATCH_ROWS),
-                    None,
-                    None,
-                )?;
-                let statistics = spec.statistics.iter().map(|name| (*name).to_owned()).collect();
-                let indexed = DataSkippingNumIndexedCols::NumColumns(0);
-                let mut writer =
-                    PartitionWriter::try_with_config(Arc::clone(&store), config, indexed, Some(statistics))?;
-                writer.write(&part.rows).await?;
-                adds.extend(writer.close().await?);
-            }
-            Ok(adds)
+    let properties = properties(table.spec(), zstd_level);
+    let encoding = parts.into_iter().map(|part| {
+        let properties = properties.clone();
+        // Encoding is work for a processor: it must not hold up a thread that answers requests.
+        tokio::task::spawn_blocking(move || -> Result<_, ParquetError> {
+            let bytes = parquet(&part.rows, properties)?;
+            Ok((part, bytes))
         })
     });
-    let done = work.await.map_err(|error| LakeError::storage(path.as_str(), error))?;
-    done.map_err(|error| LakeError::of_delta(path, error))
+    let encoding: Vec<_> = encoding.collect();
+    let mut adds = Vec::with_capacity(encoding.len());
+    for encoded in encoding {
+        let encoded = encoded.await.map_err(|error| LakeError::storage(table.path(), error))?;
+        let (part, bytes) = encoded.map_err(|error| LakeError::Shape(error.to_string()))?;
+        adds.push(upload(table, &part, bytes).await?);
+    }
+    Ok(adds)
+}
+
+fn parquet(rows: &RecordBatch, properties: WriterProperties) -> Result<Vec<u8>, ParquetError> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
+    writer.write(rows)?;
+    writer.into_inner()
+}
+
+async fn upload(table: &Table, part: &Part, bytes: Vec<u8>) -> Result<Add, LakeError> {
+    let name = format!("{}.zstd.parquet", token());
+    let path = match &part.month {
+        Some(month) => format!("{}={month}/{name}", columns::MONTH),
+        None => name,
+    };
+    let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    let failed = |error| LakeError::storage(format!("{}/{path}", table.path()), error);
+    put(&*table.object_store(), &Path::from(path.as_str()), bytes.into()).await.map_err(failed)?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    Ok(Add {
+        path,
+        partition_values: part.month.iter().map(|month| (columns::MONTH.to_owned(), Some(month.clone()))).collect(),
+        size,
+        modification_time: i64::try_from(now).unwrap_or(i64::MAX),
+        data_change: true,
+        stats: Some(statistics::of(table.spec(), &part.rows).to_string()),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
+    })
+}
+
+/// Puts an object at once if it is small, otherwise in parts.
+async fn put(store: &dyn ObjectStore, path: &Path, bytes: Bytes) -> Result<(), object_store::Error> {
+    if bytes.len() <= PUT_AT_ONCE_BYTES {
+        return store.put(path, bytes.into()).await.map(drop);
+    }
+    let mut upload = store.put_multipart(path).await?;
+    let cuts = (0..bytes.len()).step_by(PUT_AT_ONCE_BYTES);
+    let parts: Vec<_> =
+        cuts.map(|from| upload.put_part(bytes.slice(from..bytes.len().min(from + PUT_AT_ONCE_BYTES)).into())).collect();
+    let sent = match futures::future::try_join_all(parts).await {
+        Ok(_) => upload.complete().await.map(drop),
+        Err(error) => Err(error),
+    };
+    if sent.is_err() {
+        // Best effort: what is left of it is no object.
+        let _ = upload.abort().await;
+    }
+    sent
 }
 
 /// The schema of a table's files: all columns but the partition's.
