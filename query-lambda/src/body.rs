@@ -41,7 +41,9 @@ impl Body {
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let (path, inner) = (error.path().to_string(), error.inner());
             if inner.is_data() {
-                Problem::new(ErrorCode::InvalidBody, format!("{path}: {}", sentence(inner)))
+                // A dot is the whole body.
+                let place = if path == "." { String::new() } else { format!("{path}: ") };
+                Problem::new(ErrorCode::InvalidBody, format!("{place}{}", sentence(inner)))
             } else {
                 Problem::new(ErrorCode::InvalidJson, sentence(inner))
             }

@@ -111,6 +111,10 @@ impl Deployment {
     pub(super) async fn ask(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        if let Some(cause) = parts.extensions.get::<Problem>().and_then(|problem| problem.cause.as_ref()) {
+            // Shown only if the test fails.
+            println!("{} {cause}", parts.status);
+        }
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         Reply { status: parts.status, headers: parts.headers, text }

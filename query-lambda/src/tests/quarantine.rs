@@ -69,6 +69,7 @@ async fn a_replay_names_rows_or_a_reason_or_all() {
         refused(json!({"row_ids": ["x"]})).await,
         refused(json!({"rows": []})).await,
         refused(json!([])).await,
+        refused(json!("all")).await,
     ]);
     assert!(deployment.control.replays.lock().is_empty());
 }
