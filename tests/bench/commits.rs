@@ -44,7 +44,7 @@ pub(crate) fn measure(table: &mut Table, full: bool) -> Result<()> {
             anyhow::ensure!(report.commits == 1, "{report:?}");
             if second % MAINTENANCE_EVERY == MAINTENANCE_EVERY - 1 {
                 let started = Instant::now();
-                project.maintain(MaintenanceSettings::default()).await?;
+                project.maintain(&MaintenanceSettings::default()).await?;
                 maintenance_times.push(started.elapsed());
             }
             if second % 1_000 == 999 {
