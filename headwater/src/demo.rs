@@ -82,15 +82,7 @@ async fn show(args: &DemoArgs, settings: ServeArgs, folder: &DemoFolder) -> anyh
 
 /// The settings of a server as `headwater serve` has them, so that the demo shows what a user gets.
 fn settings(folder: &Path, listen: &str) -> anyhow::Result<ServeArgs> {
-    use clap::Parser as _;
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
-    let folder = folder.as_os_str();
-    let words = ["demo".as_ref(), "--data-dir".as_ref(), folder, "--listen".as_ref(), listen.as_ref()];
-    let mut settings = Line::try_parse_from(words).context("the demo's own settings")?.serve;
+    let mut settings = ServeArgs::at(folder, listen)?;
     // Keys of a real server have no business here, and the log would only disturb the picture.
     settings.keys = serve::FirstKeys::default();
     if std::env::var_os("HEADWATER_LOG").is_none() {

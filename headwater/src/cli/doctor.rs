@@ -254,7 +254,11 @@ fn reach(args: &DoctorArgs, is_served: bool) -> Option<Finding> {
             Finding::good(about, format!("{url} is well (version {})", output::cell(health.get("version"))))
         }
         Ok(health) => Finding::warning(about, format!("{url} answers, but says {health}"), "see the server's log"),
-        Err(error) => Finding::bad(about, format!("{error:#}"), "start `headwater serve`, or correct --url"),
+        Err(_) => Finding::bad(
+            about,
+            format!("{url} does not answer"),
+            "start `headwater serve`, or correct the address with --url (HEADWATER_URL)",
+        ),
     })
 }
 

@@ -24,7 +24,7 @@ impl Narrator {
     }
 
     pub(super) fn heading(&self, text: &str, note: &str) {
-        self.print(&format!("\n{}  {}\n", self.style.bold(text), self.style.dim(note)));
+        self.print(&format!("\n{}  {}\n", self.style.bold(text), self.style.dim(&format!("({note})"))));
     }
 
     pub(super) fn title(&self) {

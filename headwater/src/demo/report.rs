@@ -87,8 +87,8 @@ fn bars(narrator: &Narrator, headings: [&str; 3], rows: Vec<(String, f64, String
     let figures = longest(&mut rows.iter().map(|(_, value, _)| whole(*value).len()).chain([headings[1].len()]));
     let others = longest(&mut rows.iter().map(|(_, _, other)| other.len()).chain([headings[2].len()]));
     let [name, figure, other] = headings;
-    let line = format!("  {name:names$}  {figure:>figures$}  {other:>others$}\n");
-    narrator.print(&narrator.style.dim(&line));
+    let line = format!("  {name:names$}  {figure:>figures$}  {other:>others$}");
+    narrator.print(&format!("{}\n", narrator.style.dim(line.trim_end())));
     for (name, value, other) in rows {
         let figure = whole(value);
         let bar = narrator.style.blue(&bar(value / most));

@@ -198,3 +198,87 @@ async fn health(State(inside): State<Arc<Inside>>) -> Response {
 async fn metrics(State(inside): State<Arc<Inside>>) -> Response {
     inside.metrics.answer(inside.queue.as_ref()).await
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cli::client::Client;
+    use crate::serve::settings::FirstKeys;
+
+    async fn start(folder: &Path) -> anyhow::Result<Server> {
+        let mut args = ServeArgs::at(folder, "127.0.0.1:0")?;
+        args.keys = FirstKeys { write: Some("write-key-1".to_owned()), api: Some("api-key-12".to_owned()) };
+        Server::start(&args).await
+    }
+
+    /// One request after the other, off the server's threads.
+    async fn with_client<T: Send + 'static>(
+        server: &Server,
+        key: &str,
+        session: impl FnOnce(Client) -> anyhow::Result<T> + Send + 'static,
+    ) -> T {
+        let client = Client::new(&server.url(), key).unwrap();
+        tokio::task::spawn_blocking(move || session(client)).await.unwrap().unwrap()
+    }
+
+    async fn send(server: &Server, event: Value) -> Value {
+        with_client(server, "write-key-1", move |client| client.post("/api/v1/events", &event.to_string())).await
+    }
+
+    async fn total(server: &Server) -> Value {
+        let question = json!({
+            "kind": "trend", "display": "total", "period": { "last": { "value": 2, "unit": "day" } },
+            "series": [{ "event": "purchase", "measure": "total" }],
+        });
+        let ask = move |client: Client| {
+            client.post("/api/v1/flush", "{}")?;
+            client.post("/api/v1/insights/query", &question.to_string())
+        };
+        with_client(server, "api-key-12", ask).await.pointer("/result/series/0/total").cloned().unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn an_event_that_was_taken_is_in_the_answer_before_and_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await.unwrap();
+        assert_eq!(send(&server, json!({ "event": "purchase", "user_id": "ada" })).await["accepted"], 1);
+        assert_eq!(total(&server).await, 1);
+        assert_eq!(send(&server, json!({ "event": "purchase", "user_id": "ben" })).await["accepted"], 1);
+        server.stop().await;
+        let server = start(folder.path()).await.unwrap();
+        assert!(server.new_keys().is_none());
+        assert_eq!(total(&server).await, 2);
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_is_kept_and_balances_the_ledger_when_it_is_replayed_in_vain() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await.unwrap();
+        send(&server, json!({ "user_id": "ada" })).await;
+        let session = |client: Client| {
+            client.post("/api/v1/flush", "{}")?;
+            let replayed = client.post("/api/v1/quarantine/replay", r#"{"all": true}"#)?;
+            Ok((replayed, client.get("/api/v1/ledger")?))
+        };
+        let (replayed, ledger) = with_client(&server, "api-key-12", session).await;
+        assert_eq!(replayed, json!({ "accepted": 0, "still_rejected": 1, "not_replayable": 0 }));
+        assert_eq!((&ledger["quarantined"], &ledger["balanced"]), (&json!(1), &json!(true)));
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_second_server_on_the_folder_or_the_port_is_told_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await.unwrap();
+        let same_folder = start(folder.path()).await.err().unwrap().to_string();
+        assert!(same_folder.contains("in use by another headwater"), "{same_folder}");
+        let other = tempfile::tempdir().unwrap();
+        let args = ServeArgs::at(other.path(), &server.address().to_string()).unwrap();
+        let same_port = Server::start(&args).await.err().unwrap().to_string();
+        assert!(same_port.contains("in use by another program"), "{same_port}");
+        server.stop().await;
+    }
+}

@@ -1,10 +1,10 @@
 //! What an operator may set about a server. Each flag has an environment variable; the flag wins.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use batch_compactor::CompactorSettings;
-use clap::Args;
+use clap::{Args, Parser};
 use event_queue::disk::DiskSettings;
 use lake::LakeSettings;
 use query_lambda::QuerySettings;
@@ -127,6 +127,20 @@ pub struct HttpArgs {
 }
 
 impl ServeArgs {
+    /// The settings of a server on a folder and an address, the rest as the environment and the defaults have it.
+    ///
+    /// # Errors
+    /// If the environment sets something to a value that it cannot have.
+    pub fn at(folder: &Path, listen: &str) -> anyhow::Result<Self> {
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            serve: ServeArgs,
+        }
+        let words = ["serve".as_ref(), "--data-dir".as_ref(), folder.as_os_str(), "--listen".as_ref(), listen.as_ref()];
+        Ok(Line::try_parse_from(words)?.serve)
+    }
+
     pub(crate) fn disk(&self) -> DiskSettings {
         DiskSettings {
             max_bytes: self.queue.queue_max_bytes,

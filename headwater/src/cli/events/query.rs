@@ -42,7 +42,7 @@ pub(super) fn run(args: &QueryArgs, format: Format) -> anyhow::Result<Exit> {
         }
     }
     if !args.columns.is_empty() {
-        question.insert("columns".to_owned(), json!(args.columns));
+        question.insert("columns".to_owned(), json!(whole_columns(&args.columns)));
     }
     let answer = args.access.client()?.post("/api/v1/events/query", &Value::from(question).to_string())?;
     output::print(format, &answer, || table(&answer, &args.columns))?;
@@ -54,6 +54,18 @@ pub(super) fn run(args: &QueryArgs, format: Format) -> anyhow::Result<Exit> {
 
 /// The columns that are shown where none are named.
 const COLUMNS: &[&str] = &["timestamp", "event", "user_id", "anonymous_id", "country", "properties"];
+
+/// The columns to ask for: a part of an object is cut out here, so its whole object is asked for, once.
+fn whole_columns(columns: &[String]) -> Vec<&str> {
+    let mut whole: Vec<&str> = Vec::new();
+    for column in columns {
+        let name = column.split('.').next().unwrap_or(column);
+        if !whole.contains(&name) {
+            whole.push(name);
+        }
+    }
+    whole
+}
 
 /// Events as rows.
 pub(super) fn table(answer: &Value, columns: &[String]) -> Table {
@@ -76,4 +88,17 @@ fn find<'a>(event: &'a Value, column: &str) -> Option<&'a Value> {
         let (object, rest) = column.split_once('.')?;
         find(event.get(object)?, rest)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_an_object_is_a_column() {
+        let columns = ["event", "properties.plan", "properties.cart.total"].map(str::to_owned);
+        assert_eq!(whole_columns(&columns), ["event", "properties"]);
+        let answer = json!({ "events": [{ "event": "a", "properties": { "plan": "pro", "cart": { "total": 5 } } }] });
+        assert_eq!(table(&answer, &columns).rows, [["a", "pro", "5"]]);
+    }
 }

@@ -15,6 +15,8 @@ use crate::cli::output::{Format, Table, say, tell};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Most events of one look.
 const PAGE: u32 = 1_000;
+/// Most pages of one look.
+const PAGES: u32 = 10;
 /// Columns of a line.
 const COLUMNS: &[&str] = &["timestamp", "event", "user_id", "anonymous_id", "properties"];
 
@@ -39,13 +41,12 @@ pub(super) fn run(args: &TailArgs, format: Format) -> anyhow::Result<Exit> {
     if let Some(event) = &args.event {
         question.insert("event".to_owned(), json!(event));
     }
-    let question = Value::from(question).to_string();
     let (mut shown, mut is_first, mut was_down) = (HashSet::new(), true, false);
     loop {
-        match client.post("/api/v1/events/query", &question) {
-            Ok(answer) => {
+        match look(&question, &shown, |page| client.post("/api/v1/events/query", page)) {
+            Ok(events) => {
                 was_down = false;
-                print_new(&answer, &mut shown, format, is_first)?;
+                print_new(&events, &mut shown, format, is_first)?;
                 is_first = false;
             }
             // A restart of the server must not end the watch; a wrong key must.
@@ -60,22 +61,41 @@ pub(super) fn run(args: &TailArgs, format: Format) -> anyhow::Result<Exit> {
     }
 }
 
-fn print_new(answer: &Value, shown: &mut HashSet<String>, format: Format, is_first: bool) -> anyhow::Result<()> {
-    let events = answer.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let ids: Vec<String> = events.iter().map(|event| event.get("event_id").unwrap_or(event).to_string()).collect();
+/// The newest events, newest first: page by page until one was shown before, and at most [`PAGES`].
+fn look(
+    question: &Map<String, Value>,
+    shown: &HashSet<String>,
+    ask: impl Fn(&str) -> anyhow::Result<Value>,
+) -> anyhow::Result<Vec<Value>> {
+    let (mut question, mut events) = (question.clone(), Vec::new());
+    for _ in 0..PAGES {
+        let mut answer = ask(&Value::from(question.clone()).to_string())?;
+        let page = answer.get_mut("events").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+        let meets_known = page.iter().any(|event| shown.contains(&id(event)));
+        events.extend(page);
+        match answer.get("next_cursor") {
+            Some(Value::String(cursor)) if !meets_known => question.insert("cursor".to_owned(), json!(cursor)),
+            _ => break,
+        };
+    }
+    Ok(events)
+}
+
+fn id(event: &Value) -> String {
+    event.get("event_id").unwrap_or(event).to_string()
+}
+
+fn print_new(events: &[Value], shown: &mut HashSet<String>, format: Format, is_first: bool) -> anyhow::Result<()> {
     let mut table = Table::new(COLUMNS.iter().copied());
     // The answer is newest first; a tail reads downwards.
-    for (event, id) in events.iter().zip(&ids).rev() {
-        if shown.contains(id) {
-            continue;
-        }
+    for event in events.iter().rev().filter(|event| !shown.contains(&id(event))) {
         match format {
             Format::Json => say(&format!("{event}\n"))?,
             Format::Table | Format::Csv => table.rows.push(row(event, COLUMNS)),
         }
     }
-    // What has left the window cannot come again.
-    *shown = ids.into_iter().collect();
+    // The next look does not reach further back than this one.
+    *shown = events.iter().map(id).collect();
     let text = if format == Format::Csv { table.to_csv() } else { table.to_text() };
     let body = text.split_once('\n').map_or("", |(_, body)| body);
     match format {
@@ -84,4 +104,31 @@ fn print_new(answer: &Value, shown: &mut HashSet<String>, format: Format, is_fir
         _ => say(body)?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_goes_back_to_what_was_shown_and_no_further() {
+        // Event n is on page n / 2; there are five pages.
+        let asked = std::cell::Cell::new(0);
+        let ask = |question: &str| {
+            asked.set(asked.get() + 1);
+            let question: Value = serde_json::from_str(question).unwrap();
+            let page =
+                question.get("cursor").and_then(Value::as_str).map_or(0, |cursor| cursor.parse::<u32>().unwrap());
+            let next = (page < 4).then(|| (page + 1).to_string());
+            Ok(json!({ "events": [{ "event_id": page * 2 }, { "event_id": page * 2 + 1 }], "next_cursor": next }))
+        };
+        let found = |shown: &[&str]| {
+            asked.set(0);
+            let shown = shown.iter().map(|id| (*id).to_owned()).collect();
+            (look(&Map::new(), &shown, ask).unwrap().len(), asked.get())
+        };
+        assert_eq!(found(&["5"]), (6, 3));
+        assert_eq!(found(&["0"]), (2, 1));
+        assert_eq!(found(&[]), (10, 5));
+    }
 }
