@@ -21,6 +21,7 @@ pub struct Breakdown {
     #[serde(default)]
     pub of: Of,
     /// How many values get a group of their own, from 1 to 1,000; 25 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub limit: u32,
 }
 

@@ -46,6 +46,7 @@ pub struct EventsQuestion {
     #[serde(default)]
     pub order: EventsOrder,
     /// How many rows at most, from 1 to 10,000; 100 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub limit: u32,
     /// How many rows are skipped, up to 100,000. A cursor is better: it misses nothing when rows come in between.
     #[serde(default)]

@@ -17,6 +17,7 @@ pub struct Funnel {
     /// What is to be done, 2 to 50 steps.
     pub steps: Vec<Step>,
     /// How much time an attempt has; 14 days unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Length>"))]
     pub window: Length,
     /// Whether other events may lie between the steps.
     #[serde(default)]
@@ -53,6 +54,7 @@ pub struct Funnel {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// Its name in the answer; the event's name unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub name: String,
     /// Which events.
     #[serde(flatten)]

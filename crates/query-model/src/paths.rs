@@ -11,6 +11,7 @@ use crate::read::{Fields, choices};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Paths {
     /// Which kinds of events are items; all three unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Vec<ItemKind>>"))]
     pub include: Vec<ItemKind>,
     /// The property that is the item, instead of page path, screen name or event name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,8 +26,10 @@ pub struct Paths {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_at: Option<String>,
     /// How many items of a session are kept, from 2 to 50; 5 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub steps: u32,
     /// How many edges are shown at most, from 1 to 1,000; 50 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub edges: u32,
 }
 

@@ -16,6 +16,7 @@ pub struct PersonsQuestion {
     /// Where the number stands in that answer.
     pub cell: Cell,
     /// How many persons at most, from 1 to 10,000; 100 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub limit: u32,
     /// `next_page` of the previous answer.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -103,6 +103,7 @@ pub struct Common {
     #[serde(default)]
     pub group_by: GroupBy,
     /// The share of persons that is looked at, above 0 and up to 1.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<f64>"))]
     pub sampling: f64,
     /// Skip the cache.
     #[serde(default)]

@@ -17,6 +17,7 @@ pub struct Retention {
     #[serde(rename = "return")]
     pub back: Matcher,
     /// How many columns, column 0 included, from 1 to 400; 12 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub periods: u32,
     /// Which of a person's starts count.
     #[serde(default)]
@@ -25,6 +26,7 @@ pub struct Retention {
     #[serde(default)]
     pub return_on: ReturnOn,
     /// How many return events an interval must have, from 1; column 0 ignores it. 1 unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub minimum_occurrences: u32,
 }
 

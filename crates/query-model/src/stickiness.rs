@@ -30,6 +30,7 @@ pub struct Lifecycle {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SingleSeries {
     /// Its name; `A` unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub name: String,
     /// Which events.
     #[serde(flatten)]

@@ -29,6 +29,7 @@ pub struct Trend {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Series {
     /// Its name, by which formulas call it; `A`, `B`, ... unless it says otherwise.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub name: String,
     /// Which events.
     #[serde(flatten)]

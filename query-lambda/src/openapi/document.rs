@@ -1,6 +1,6 @@
 //! Builds an OpenAPI 3.1 document out of endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use event_model::problem::MEDIA_TYPE;
 use event_model::{ErrorCode, Problem};
@@ -16,6 +16,8 @@ pub(super) struct Document {
     generator: SchemaGenerator,
     schemas: Map<String, Value>,
     paths: Map<String, Value>,
+    /// The errors that any endpoint answers; each has one example.
+    errors: BTreeSet<ErrorCode>,
 }
 
 /// One endpoint, as data.
@@ -63,6 +65,7 @@ impl Document {
             generator: settings.into_generator(),
             schemas: Map::new(),
             paths: Map::new(),
+            errors: BTreeSet::new(),
         };
         document.schema("Problem", problem_schema());
         document
@@ -80,6 +83,7 @@ impl Document {
     }
 
     pub(super) fn add(&mut self, endpoint: Endpoint) {
+        self.errors.extend(&endpoint.errors);
         let mut operation = json!({
             "operationId": endpoint.operation,
             "summary": endpoint.summary,
@@ -107,6 +111,8 @@ impl Document {
     pub(super) fn finish(mut self) -> Value {
         let generated = self.generator.take_definitions(true);
         self.schemas.extend(generated);
+        let examples: Map<String, Value> =
+            self.errors.iter().map(|code| (code.as_str().to_owned(), json!({ "value": example(*code) }))).collect();
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -117,7 +123,7 @@ impl Document {
             },
             "servers": [{ "url": "/", "description": "The deployment that serves this document" }],
             "paths": self.paths,
-            "components": { "schemas": self.schemas, "securitySchemes": self.security },
+            "components": { "schemas": self.schemas, "examples": examples, "securitySchemes": self.security },
         })
     }
 }
@@ -154,10 +160,7 @@ fn error_response(status: u16, codes: &[ErrorCode]) -> Value {
     let description = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.title())).collect::<Vec<_>>();
     let examples: Map<String, Value> = codes
         .iter()
-        .map(|code| {
-            let body = serde_json::from_str(&Problem::from(*code).to_json()).unwrap_or(Value::Null);
-            (code.as_str().to_owned(), json!({ "value": body }))
-        })
+        .map(|code| (code.as_str().to_owned(), json!({ "$ref": format!("#/components/examples/{}", code.as_str()) })))
         .collect();
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
     let mut response = json!({
@@ -174,6 +177,10 @@ fn error_response(status: u16, codes: &[ErrorCode]) -> Value {
         fields.insert("headers".to_owned(), header);
     }
     response
+}
+
+fn example(code: ErrorCode) -> Value {
+    serde_json::from_str(&Problem::from(code).to_json()).unwrap_or(Value::Null)
 }
 
 fn problem_schema() -> Value {
