@@ -91,6 +91,7 @@ impl LakeError {
             | DeltaTableError::InvalidStatsJson { .. }
             | DeltaTableError::NoSchema
             | DeltaTableError::MetadataError(_) => Self::damaged(path, error.to_string()),
+            DeltaTableError::KernelError(ref inner) if is_undecodable(inner) => Self::damaged(path, error.to_string()),
             other => Self::storage(path, other),
         }
     }
@@ -99,5 +100,25 @@ impl LakeError {
 impl From<arrow::error::ArrowError> for LakeError {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self::Shape(error.to_string())
+    }
+}
+
+/// Whether the kernel has read something and cannot make sense of it.
+fn is_undecodable(error: &delta_kernel::Error) -> bool {
+    use delta_kernel::Error;
+    use parquet::errors::ParquetError;
+    match error {
+        Error::Parquet(ParquetError::External(_)) => false,
+        Error::Arrow(_)
+        | Error::Parquet(_)
+        | Error::MalformedJson(_)
+        | Error::MissingData(_)
+        | Error::MissingMetadata
+        | Error::MissingProtocol
+        | Error::MissingMetadataAndProtocol
+        | Error::InvalidProtocol(_)
+        | Error::UnexpectedColumnType(_) => true,
+        Error::Backtraced { source, .. } => is_undecodable(source),
+        _ => false,
     }
 }

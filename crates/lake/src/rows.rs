@@ -146,14 +146,17 @@ pub(crate) fn failure(path: &str, error: ParquetError) -> LakeError {
     let ParquetError::External(source) = error else {
         return LakeError::damaged(path, error.to_string());
     };
-    let kind = source.downcast_ref::<object_store::Error>();
-    match kind {
-        Some(object_store::Error::NotFound { .. }) => LakeError::damaged(path, "the file is missing"),
-        Some(object_store::Error::Generic { source: inner, .. })
-            if inner.to_string().contains("Out of range") || inner.to_string().contains("Requested range") =>
-        {
-            LakeError::damaged(path, "the file is shorter than the log says")
-        }
-        _ => LakeError::Storage { path: path.to_owned(), source },
+    let cause = match source.downcast_ref::<object_store::Error>() {
+        Some(object_store::Error::NotFound { .. }) => return LakeError::damaged(path, "the file is missing"),
+        Some(object_store::Error::Generic { source: cause, .. }) => cause.to_string(),
+        Some(_) => String::new(),
+        // Neither storage nor the format itself: the decoder of a column.
+        None if !source.is::<std::io::Error>() => return LakeError::damaged(path, "a column cannot be decoded"),
+        None => String::new(),
+    };
+    // The local store's words for a read beyond the end; it has no kind of its own for that.
+    if cause.contains("Out of range") || cause.contains("Requested range") {
+        return LakeError::damaged(path, "the file is shorter than the log says");
     }
+    LakeError::Storage { path: path.to_owned(), source }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::logstore::LogStoreRef;
@@ -19,6 +20,9 @@ use crate::schema::{LAYOUT, LAYOUT_PROPERTY, TableSpec};
 
 /// How many entries of the log are read at a time.
 const COMMITS_AT_A_TIME: usize = 16;
+/// After this long without a look at the whole log, "there is no next commit" is not believed: log clean-up by another
+/// process may have taken it away.
+const BELIEVED: Duration = Duration::from_secs(3_600);
 /// How many parsed commits are kept: what another part of the process is about to ask for again.
 const COMMITS_KEPT: usize = 16;
 
@@ -28,9 +32,23 @@ pub struct Table {
     spec: &'static TableSpec,
     path: String,
     log_store: LogStoreRef,
-    newest: tokio::sync::Mutex<DeltaTable>,
+    newest: tokio::sync::Mutex<Newest>,
     commits: Mutex<BTreeMap<u64, Arc<Commit>>>,
     transactions: tokio::sync::Mutex<Transactions>,
+}
+
+/// The newest snapshot that this process has seen.
+#[derive(Debug)]
+struct Newest {
+    snapshot: DeltaTable,
+    /// When the log was last listed.
+    looked: Instant,
+}
+
+impl Newest {
+    fn new(snapshot: DeltaTable) -> Self {
+        Self { snapshot, looked: Instant::now() }
+    }
 }
 
 /// The last version of each application id that was asked for, as of one version of the table.
@@ -52,7 +70,7 @@ impl Table {
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?;
         let mut delta = builder.with_storage_backend(store, url).build().map_err(failed)?;
         if let Err(error) = delta.load().await {
-            if !matches!(error, DeltaTableError::NotATable(_)) {
+            if !is_absent(&error) {
                 return Err(failed(error));
             }
             let made = create(&delta, spec).await;
@@ -66,7 +84,7 @@ impl Table {
             spec,
             path,
             log_store: delta.log_store(),
-            newest: tokio::sync::Mutex::new(delta),
+            newest: tokio::sync::Mutex::new(Newest::new(delta)),
             commits: Mutex::new(BTreeMap::new()),
             transactions: tokio::sync::Mutex::new(Transactions::default()),
         })
@@ -96,22 +114,31 @@ impl Table {
         self.log_store.object_store(None)
     }
 
-    /// The newest snapshot, as storage has it now. Cheap to clone and to keep.
+    /// The newest snapshot, as storage has it now. Cheap to clone and to keep. Where nothing is new it costs one look for
+    /// the next entry of the log, which has no holes.
     ///
     /// # Errors
     /// [`LakeError::Storage`], [`LakeError::Damaged`], or [`LakeError::Newer`] if a newer version took the table over.
     pub async fn refresh(&self) -> Result<DeltaTable, LakeError> {
         let mut newest = self.newest.lock().await;
-        let mut fresh = newest.clone();
+        if newest.looked.elapsed() > BELIEVED {
+            drop(newest);
+            return self.reload().await;
+        }
+        let next = version_of(&newest.snapshot, &self.path)? + 1;
+        if self.commit(next).await?.is_none() {
+            return Ok(newest.snapshot.clone());
+        }
+        let mut fresh = newest.snapshot.clone();
         fresh.update_state().await.map_err(|error| LakeError::of_delta(self.path.as_str(), error))?;
         check_layout(&fresh, &self.path)?;
-        *newest = fresh.clone();
+        *newest = Newest::new(fresh.clone());
         Ok(fresh)
     }
 
     /// The newest snapshot that this process has seen, without asking storage.
     pub async fn cached(&self) -> DeltaTable {
-        self.newest.lock().await.clone()
+        self.newest.lock().await.snapshot.clone()
     }
 
     /// Gives up what is kept in memory and reads the log anew. After a log clean-up the kept snapshot may name commits
@@ -124,7 +151,7 @@ impl Table {
         let mut fresh = DeltaTable::new(self.log_store());
         fresh.load().await.map_err(|error| LakeError::of_delta(self.path.as_str(), error))?;
         check_layout(&fresh, &self.path)?;
-        *newest = fresh.clone();
+        *newest = Newest::new(fresh.clone());
         self.commits.lock().clear();
         *self.transactions.lock().await = Transactions::default();
         Ok(fresh)
@@ -232,6 +259,12 @@ impl Table {
 /// [`LakeError::Damaged`] if it is not loaded.
 pub fn version_of(snapshot: &DeltaTable, path: &str) -> Result<u64, LakeError> {
     snapshot.version().ok_or_else(|| LakeError::damaged(path, "the table is not loaded"))
+}
+
+/// Whether there is no table. On a local folder that is not there either the kernel says so in its own way.
+fn is_absent(error: &DeltaTableError) -> bool {
+    use delta_kernel::Error as KernelError;
+    matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::KernelError(KernelError::InvalidTableLocation(_)))
 }
 
 async fn create(table: &DeltaTable, spec: &TableSpec) -> Result<(), DeltaTableError> {

@@ -32,12 +32,13 @@ pub(super) async fn check_quarantine(
     let Some(totals) = totals else { return Ok(0) };
     let mut rejected = 0_u64;
     for file in files {
-        let wanted = Wanted { columns: Some(&[ACTION]), ..Wanted::default() };
+        let wanted = Wanted { columns: Some(&[ACTION, "events"]), ..Wanted::default() };
         // A file that cannot be decoded was noted before.
         let Ok(mut stream) = read(checked.table.object_store(), file, wanted).await else { continue };
         while let Ok(Some(batch)) = stream.try_next().await {
-            let actions = column::text(&batch, ACTION)?;
-            rejected += actions.iter().filter(|action| *action == Some("reject")).count() as u64;
+            let (actions, events) = (column::text(&batch, ACTION)?, column::long(&batch, "events")?);
+            let counted = actions.iter().zip(events).filter(|(action, _)| *action == Some("reject"));
+            rejected += counted.filter_map(|(_, events)| u64::try_from(events?).ok()).sum::<u64>();
         }
     }
     if rejected < totals.quarantined {

@@ -7,6 +7,7 @@ mod damage;
 mod files;
 mod ids;
 mod ledger;
+mod log;
 mod rows;
 
 use std::sync::Arc;
@@ -88,10 +89,18 @@ impl ProjectLake {
     pub async fn check(&self, depth: Depth) -> Result<CheckReport, LakeError> {
         let started = Instant::now();
         let mut report = CheckReport::default();
-        // The ledger first: `events` is then looked at in the version up to which the ledger counts.
-        let counted = self.ledger().await;
-        let events_version = counted.as_ref().ok().map(|totals| totals.covers);
+        let mut whole_logs = Vec::new();
         for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons] {
+            match log::hole(table).await? {
+                Some(hole) => report.damage.push(hole),
+                None => whole_logs.push(table),
+            }
+        }
+        // The ledger first: `events` is then looked at in the version up to which the ledger counts.
+        let counted = if report.is_sound() { Some(self.ledger().await) } else { None };
+        let known = counted.as_ref().and_then(|counted| counted.as_ref().ok());
+        let events_version = known.map(|totals| totals.covers);
+        for table in whole_logs {
             let version = events_version.filter(|_| Arc::ptr_eq(table, &self.events));
             let name = table.spec().name;
             let checked = match open(table, version).await {
@@ -116,17 +125,19 @@ impl ProjectLake {
                 ids::check(&checked, &whole, &mut report.damage).await?;
             }
             if Arc::ptr_eq(table, &self.quarantine) {
-                let totals = counted.as_ref().ok();
                 report.quarantined_in_flight =
-                    ledger::check_quarantine(&checked, &whole, totals, &mut report.damage).await?;
+                    ledger::check_quarantine(&checked, &whole, known, &mut report.damage).await?;
             }
         }
         match counted {
-            Ok(totals) => {
+            None => {}
+            Some(Ok(totals)) => {
                 ledger::check_events(&report.tables, totals, &mut report.damage);
                 report.ledger = totals;
             }
-            Err(error) => report.damage.push(Damage::of_error(self.ledger.spec().name, DamageKind::Ledger, error)?),
+            Some(Err(error)) => {
+                report.damage.push(Damage::of_error(self.ledger.spec().name, DamageKind::Ledger, error)?)
+            }
         }
         report.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use deltalake_core::DeltaTable;
@@ -14,10 +13,6 @@ use crate::error::LakeError;
 use crate::files::FileList;
 use crate::schema::TableSpec;
 use crate::tables::{Table, version_of};
-
-/// After this long without a look at the whole log, "there is no next commit" is not believed: log clean-up by another
-/// process may have taken it away.
-const BELIEVED: Duration = Duration::from_secs(3_600);
 
 /// One version of one table: immutable.
 #[derive(Clone)]
@@ -60,7 +55,7 @@ impl std::fmt::Debug for TableView {
 /// The newest view of each table that was asked for, and the last earlier one.
 #[derive(Debug, Default)]
 pub(super) struct Snapshots {
-    newest: Mutex<HashMap<&'static str, (Arc<TableView>, Instant)>>,
+    newest: Mutex<HashMap<&'static str, Arc<TableView>>>,
     earlier: Mutex<HashMap<&'static str, Arc<TableView>>>,
 }
 
@@ -68,20 +63,13 @@ impl Snapshots {
     /// The newest version. Costs one look for the next entry of the log if nothing is new.
     pub(super) async fn newest(&self, table: &Table) -> Result<Arc<TableView>, LakeError> {
         let spec = table.spec();
+        let snapshot = table.refresh().await?;
         let known = self.newest.lock().get(spec.name).cloned();
-        let Some((view, looked)) = known else {
-            let snapshot = table.refresh().await?;
-            return self.take_over(table, spec, &snapshot, &FileList::default()).await;
-        };
-        if looked.elapsed() > BELIEVED {
-            let snapshot = table.reload().await?;
-            return self.take_over(table, spec, &snapshot, &view.files).await;
+        match known {
+            Some(view) if Some(view.version) == snapshot.version() => Ok(view),
+            Some(view) => self.take_over(table, spec, &snapshot, &view.files).await,
+            None => self.take_over(table, spec, &snapshot, &FileList::default()).await,
         }
-        if times::exists(table, view.version + 1).await? {
-            let snapshot = table.refresh().await?;
-            return self.take_over(table, spec, &snapshot, &view.files).await;
-        }
-        Ok(view)
     }
 
     async fn take_over(
@@ -93,10 +81,10 @@ impl Snapshots {
     ) -> Result<Arc<TableView>, LakeError> {
         let view = Arc::new(TableView::new(table, snapshot, earlier).await?);
         let mut newest = self.newest.lock();
-        let kept = newest.entry(spec.name).or_insert_with(|| (Arc::clone(&view), Instant::now()));
+        let kept = newest.entry(spec.name).or_insert_with(|| Arc::clone(&view));
         // Two reads at a time may end in either order; a later version is never replaced by an earlier one.
-        if kept.0.version <= view.version {
-            *kept = (Arc::clone(&view), Instant::now());
+        if kept.version <= view.version {
+            *kept = Arc::clone(&view);
         }
         Ok(view)
     }

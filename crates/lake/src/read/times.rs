@@ -7,11 +7,6 @@ use crate::error::LakeError;
 use crate::schema::RETENTION_DAYS;
 use crate::tables::Table;
 
-/// Whether the log has an entry for that version.
-pub(super) async fn exists(table: &Table, version: u64) -> Result<bool, LakeError> {
-    Ok(table.commit(version).await?.is_some())
-}
-
 /// When a version was committed, in milliseconds since 1970; `None` if its entry is not there.
 pub(crate) async fn committed_millis(table: &Table, version: u64) -> Result<Option<i64>, LakeError> {
     // Not by way of the kept commits: a commit that this process made is kept before its time is known.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -21,6 +22,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 use parking_lot::Mutex;
+
+use super::log_listing::{self, LogListing};
 
 /// How bytes and names reach the platter. A test records the calls, or leaves some out.
 pub trait Disk: Send + Sync + 'static {
@@ -65,6 +68,8 @@ struct Shared<D> {
     durable: Mutex<HashSet<PathBuf>>,
     /// Tells staged files of one process apart.
     staged: AtomicU64,
+    /// The logs whose end can be listed by name.
+    logs: LogListing,
 }
 
 impl DurableStore<RealDisk> {
@@ -89,7 +94,7 @@ impl<D: Disk> DurableStore<D> {
         for parent in base.ancestors().skip(1).take(new.max(1)) {
             disk.sync_folder(parent)?;
         }
-        let shared = Shared { base, disk, durable: Mutex::new(HashSet::new()), staged: AtomicU64::new(0) };
+        let shared = Shared { base, disk, durable: Mutex::new(HashSet::new()), staged: AtomicU64::new(0), logs: LogListing::default() };
         Ok(Self { inner: LocalFileSystem::new(), shared: Arc::new(shared) })
     }
 
@@ -245,7 +250,20 @@ impl<D: Disk> ObjectStore for DurableStore<D> {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        let whole = self.inner.list_with_offset(prefix, offset);
+        let (Some(version), Some(log)) = (self.shared.logs.starts_at(prefix, offset), prefix.cloned()) else {
+            return whole;
+        };
+        let folder = match self.inner.path_to_filesystem(&log) {
+            Ok(folder) => folder,
+            Err(_) => return whole,
+        };
+        let entries = blocking(move || log_listing::entries(&folder, &log, version));
+        let listed = entries.map_ok(|entries| match entries {
+            Some(entries) => stream::iter(entries.into_iter().map(Ok)).boxed(),
+            None => whole,
+        });
+        listed.try_flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -2,5 +2,6 @@
 
 pub mod conformance;
 pub mod durable;
+mod log_listing;
 
 pub use durable::{Disk, DurableStore, RealDisk};
