@@ -23,9 +23,13 @@ pub(super) struct Group {
     pub(super) by_date: bool,
 }
 
+/// Files that may be merged with each other.
+type Alike<'a> = Vec<&'a Arc<DataFile>>;
+
 /// The merges that are due, the smallest files first.
 pub(super) fn groups(files: &[Arc<DataFile>], settings: &MaintenanceSettings) -> Vec<Group> {
-    let mut alike: BTreeMap<(u32, Option<&str>, Option<i32>), Vec<&Arc<DataFile>>> = BTreeMap::new();
+    // By tier, month and, from tier 2 on, date.
+    let mut alike: BTreeMap<(u32, Option<&str>, Option<i32>), Alike<'_>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.bytes < settings.target_bytes / 2) {
         let tier = tier(file.bytes, settings);
         let date = file.bounds.date.filter(|(first, last)| tier >= 2 && first == last).map(|(date, _)| date);
@@ -48,7 +52,7 @@ fn tier(bytes: u64, settings: &MaintenanceSettings) -> u32 {
 }
 
 /// As many of the files as one merge may read, the smallest first; at least two, or it is not worth it.
-fn group(month: Option<&str>, mut files: Vec<&Arc<DataFile>>, settings: &MaintenanceSettings) -> Option<Group> {
+fn group(month: Option<&str>, mut files: Alike<'_>, settings: &MaintenanceSettings) -> Option<Group> {
     files.sort_by(|one, other| (one.bytes, &one.path).cmp(&(other.bytes, &other.path)));
     let mut total = 0_u64;
     let files: Vec<Arc<DataFile>> = files

@@ -92,3 +92,80 @@ async fn try_commit(table: &Table, rewrite: Rewrite, guards: Guards) -> Result<R
     }
     Ok(Rewritten::Refused(format!("other writers were faster {ATTEMPTS} times in a row")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::DataType;
+    use futures::TryStreamExt;
+    use object_store::ObjectStore as _;
+    use object_store::memory::InMemory;
+    use url::Url;
+
+    use super::*;
+    use crate::encode::file_schema;
+    use crate::maintenance::MaintenanceSettings;
+    use crate::maintenance::output::Output;
+    use crate::schema::PERSONS;
+
+    async fn table() -> Arc<Table> {
+        let url = Url::parse("memory:///persons/").unwrap();
+        Arc::new(Table::open(Arc::new(InMemory::new()), url, &PERSONS).await.unwrap())
+    }
+
+    async fn file(table: &Arc<Table>) -> Vec<Add> {
+        let schema = file_schema(&PERSONS);
+        let one = |kind: &DataType| -> ArrayRef {
+            match kind {
+                DataType::Int64 => Arc::new(Int64Array::from(vec![1])),
+                DataType::Utf8 => Arc::new(StringArray::from(vec!["x"])),
+                _ => Arc::new(TimestampMicrosecondArray::from(vec![1]).with_timezone("UTC")),
+            }
+        };
+        let columns = schema.fields().iter().map(|field| one(field.data_type())).collect();
+        let mut output = Output::new(Arc::clone(table), None, false, &MaintenanceSettings::default());
+        output.write(&RecordBatch::try_new(schema, columns).unwrap()).await.unwrap();
+        output.close().await.unwrap()
+    }
+
+    async fn replace(table: &Arc<Table>, remove: &[Add], number: i64) -> (Rewritten, Vec<Add>) {
+        let add = file(table).await;
+        let rewrite = Rewrite {
+            remove: remove.iter().map(|add| add.path.clone()).collect(),
+            add: add.clone(),
+            data_change: true,
+            number: Some((PERSONS.application.to_owned(), number)),
+            kind: "test",
+        };
+        (commit(table, rewrite, Guards::default()).await.unwrap(), add)
+    }
+
+    async fn data_files(table: &Table) -> usize {
+        let listed: Vec<_> = table.object_store().list(None).try_collect().await.unwrap();
+        listed.iter().filter(|object| object.location.as_ref().ends_with(".parquet")).count()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_rewrite_of_a_file_that_is_gone_is_refused_and_leaves_nothing() {
+        let table = table().await;
+        let (landed, first) = replace(&table, &[], 1).await;
+        assert_eq!(landed, Rewritten::Landed(1));
+        let (landed, second) = replace(&table, &first, 2).await;
+        assert_eq!(landed, Rewritten::Landed(2));
+        let (refused, _) = replace(&table, &first, 3).await;
+        assert!(matches!(refused, Rewritten::Refused(_)), "{refused:?}");
+        assert_eq!(data_files(&table).await, 2, "the removed file, and the live one");
+        let (landed, _) = replace(&table, &second, 3).await;
+        assert_eq!(landed, Rewritten::Landed(3));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_derived_table_never_goes_back() {
+        let table = table().await;
+        let (_, first) = replace(&table, &[], 7).await;
+        let (refused, _) = replace(&table, &first, 7).await;
+        assert!(matches!(refused, Rewritten::Refused(_)), "{refused:?}");
+    }
+}
