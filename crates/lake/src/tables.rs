@@ -26,6 +26,9 @@ const BELIEVED: Duration = Duration::from_secs(3_600);
 /// How many parsed commits are kept: what another part of the process is about to ask for again.
 const COMMITS_KEPT: usize = 16;
 
+/// A version, and what the commit that made it says.
+pub type Entry = (u64, Option<Arc<Commit>>);
+
 /// One Delta table of one project.
 #[derive(Debug)]
 pub struct Table {
@@ -196,7 +199,7 @@ impl Table {
 
     /// What the commits from one version to another say, in order, several read at a time; `None` where an entry is
     /// not there (any more).
-    pub fn commits(&self, from: u64, until: u64) -> BoxStream<'_, Result<(u64, Option<Arc<Commit>>), LakeError>> {
+    pub fn commits(&self, from: u64, until: u64) -> BoxStream<'_, Result<Entry, LakeError>> {
         stream::iter(from..=until)
             .map(move |version| async move { Ok((version, self.commit(version).await?)) })
             .buffered(COMMITS_AT_A_TIME)

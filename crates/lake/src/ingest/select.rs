@@ -29,7 +29,7 @@ pub(super) fn choose(
     months: usize,
 ) -> Choice {
     let is_due = |row: usize| incoming.message.get(row).and_then(|message| is_done.get(*message)) == Some(&false);
-    let first = firsts(incoming, &is_due);
+    let first = firsts(incoming, is_due);
     let is_new = |row: &u32| {
         let Some(id) = incoming.ids.get(*row as usize) else { return false };
         let is_first = !guards.batch_duplicates || first.get(id) == Some(row);

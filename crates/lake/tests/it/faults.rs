@@ -10,7 +10,7 @@ use test_support::faulty_store::{Fault, FaultyStore};
 use tokio::sync::Notify;
 
 use crate::drains::{Message, batch, broken, event_counts, insist, memory, message, settings, start, without};
-use crate::hooked::Hooked;
+use crate::hooked::hooked;
 use crate::made::{Row, track};
 
 const NOW: &str = "2026-03-10T12:00:00Z";
@@ -56,7 +56,7 @@ async fn at_every_operation(settings: &LakeSettings, fault: Fault) -> Vec<String
         if !crashed {
             insist(&shop, &drain).await;
         }
-        insist(&*start(&survivor, settings).await.unwrap(), &drain).await;
+        insist(&start(&survivor, settings).await.unwrap(), &drain).await;
         let found = broken(&survivor, settings, &messages).await;
         wrong.extend(found.into_iter().map(|what| format!("operation {operation}: {what}")));
     }
@@ -111,7 +111,7 @@ async fn overtaken(settings: &LakeSettings, held: &'static str) -> usize {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let slow = {
         let (arrived, go, waited) = (Arc::clone(&arrived), Arc::clone(&go), Arc::new(AtomicBool::new(false)));
-        Hooked::new(Arc::clone(&inner), move |store, path, payload, options| {
+        hooked(Arc::clone(&inner), move |store, path, payload, options| {
             let (arrived, go, waited) = (Arc::clone(&arrived), Arc::clone(&go), Arc::clone(&waited));
             async move {
                 if path.as_ref().starts_with(held) && !waited.swap(true, Ordering::SeqCst) {

@@ -15,24 +15,23 @@ use object_store::{
 type Put =
     dyn Fn(Arc<dyn ObjectStore>, Path, PutPayload, PutOptions) -> BoxFuture<'static, Result<PutResult>> + Send + Sync;
 
-pub struct Hooked {
+struct Hooked {
     inner: Arc<dyn ObjectStore>,
     put: Box<Put>,
 }
 
-impl Hooked {
-    pub fn new<F>(
-        inner: Arc<dyn ObjectStore>,
-        put: impl Fn(Arc<dyn ObjectStore>, Path, PutPayload, PutOptions) -> F + Send + Sync + 'static,
-    ) -> Arc<dyn ObjectStore>
-    where
-        F: Future<Output = Result<PutResult>> + Send + 'static,
-    {
-        Arc::new(Self {
-            inner,
-            put: Box::new(move |store, path, payload, options| Box::pin(put(store, path, payload, options))),
-        })
-    }
+/// A store that asks `put` to do its puts.
+pub fn hooked<F>(
+    inner: Arc<dyn ObjectStore>,
+    put: impl Fn(Arc<dyn ObjectStore>, Path, PutPayload, PutOptions) -> F + Send + Sync + 'static,
+) -> Arc<dyn ObjectStore>
+where
+    F: Future<Output = Result<PutResult>> + Send + 'static,
+{
+    Arc::new(Hooked {
+        inner,
+        put: Box::new(move |store, path, payload, options| Box::pin(put(store, path, payload, options))),
+    })
 }
 
 #[async_trait]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use event_model::{Action, EventId, PersonId, Tie, columns};
 use futures::TryStreamExt;
+use lake::maintenance::MaintenanceSettings;
 use lake::quarantine::row_id;
 use lake::schema::{EVENTS, IDENTITIES};
 use lake::{Lake, LakeError, LakeSettings, MessageCounts, QuarantineFilter};
@@ -378,4 +379,49 @@ async fn a_batch_of_another_shape_is_refused_whole() {
         assert!(matches!(shop.ingest(wrong).await, Err(LakeError::Shape(_))));
     }
     assert_eq!(insist(&shop, &good).await.messages, [counts(1, 0, 0)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_maintenance_rewrote_and_cleaned_is_still_found_by_running_and_by_new_processes() {
+    let (store, settings) = (memory(), LakeSettings::default());
+    // A day on, so that nothing is too young to be cleaned.
+    let tomorrow = LakeSettings {
+        clock: lake::Clock::new(|| event_model::Timestamp(lake::Clock::system().now().0 + 86_400_000_000)),
+        ..settings.clone()
+    };
+    let now = settings.clock.now().to_string();
+    let (warm, keeper) = (start(&store, &settings).await.unwrap(), start(&store, &tomorrow).await.unwrap());
+    let eager = MaintenanceSettings {
+        small_files: 2,
+        checkpoint_commits: 4,
+        retention: std::time::Duration::ZERO,
+        ..MaintenanceSettings::default()
+    };
+    let mut messages = Vec::new();
+    for id in 0..24 {
+        let mut next = message(id, &now, vec![track(id, "Viewed", "u1", &now), track(id / 2, "Viewed", "u1", &now)]);
+        next.rejected = u32::try_from(id % 2).unwrap();
+        warm.ingest(batch(std::slice::from_ref(&next))).await.unwrap();
+        messages.push(next);
+        if id % 6 == 5 {
+            keeper.maintain(&eager).await.unwrap();
+        }
+    }
+    let entries = listing(&store)
+        .await
+        .into_iter()
+        .filter(|path| path.contains("/events/_delta_log/") && path.ends_with(".json"));
+    assert!(entries.count() < 24, "the log was cleaned");
+    assert_eq!(broken(&store, &settings, &messages).await, Vec::<String>::new());
+    let sent = messages.clone();
+    for (offset, shop) in [(100, warm), (200, start(&store, &settings).await.unwrap())] {
+        assert_eq!(shop.ingest(batch(&sent)).await.unwrap().messages, vec![None; 24]);
+        let retries: Vec<_> = sent
+            .iter()
+            .map(|sent| crate::drains::Message { id: sent.id + offset, rejected: 0, ..sent.clone() })
+            .collect();
+        assert_eq!(shop.ingest(batch(&retries)).await.unwrap().messages, vec![counts(0, 0, 2); 24]);
+        messages.extend(retries);
+    }
+    assert_eq!(broken(&store, &settings, &messages).await, Vec::<String>::new());
 }

@@ -17,7 +17,7 @@ use test_support::power_cut::PowerCut;
 use url::Url;
 
 use crate::drains::{batch, memory, message};
-use crate::hooked::Hooked;
+use crate::hooked::hooked;
 use crate::made::track;
 
 /// A place in a store whose root is the file system's.
@@ -36,7 +36,7 @@ async fn every_store_keeps_the_promises_that_the_lake_relies_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_looks_before_it_puts_is_found_out() {
-    let looks_first = Hooked::new(memory(), |store, path, payload, options| async move {
+    let looks_first = hooked(memory(), |store, path, payload, options| async move {
         if options.mode == PutMode::Create && store.head(&path).await.is_ok() {
             return store.put_opts(&path, payload, options).await;
         }
