@@ -14,6 +14,7 @@ again makes sense.";
 const TAKES: &[ErrorCode] = &[
     ErrorCode::InvalidJson,
     ErrorCode::InvalidBody,
+    ErrorCode::DuplicateKey,
     ErrorCode::InvalidEncoding,
     ErrorCode::AmbiguousLength,
     ErrorCode::KeyMissing,
@@ -72,21 +73,17 @@ pub(super) fn document() -> Value {
             segment_answer(&success),
         ));
     }
-    document.add(takes(
-        "/v1/batch",
-        "segmentBatch",
-        "Segment's HTTP API, for its SDKs",
-        (calls, vec![("batch", json!({ "batch": [segment_example()], "sentAt": "2026-01-05T12:00:01Z" }))]),
-        segment_answer(&success),
-    ));
-    document.add(plain("/health", "health", "200 when ready", "text/plain", json!("ok\n")));
-    document.add(plain(
-        "/metrics",
-        "metrics",
-        "Figures in the OpenMetrics text format",
-        "application/openmetrics-text",
-        json!("# EOF\n"),
-    ));
+    for (path, operation) in SEGMENT_BATCHES {
+        document.add(takes(
+            path,
+            operation,
+            "Segment's HTTP API, for its SDKs",
+            (calls.clone(), vec![("batch", json!({ "batch": [segment_example()], "sentAt": "2026-01-05T12:00:01Z" }))]),
+            segment_answer(&success),
+        ));
+    }
+    document.add(open("/health", "health", "Whether events are taken", HEALTH, health()));
+    document.add(open("/metrics", "metrics", "Figures for Prometheus", "In the OpenMetrics text format.", metrics()));
     document.finish()
 }
 
@@ -98,6 +95,8 @@ const SEGMENT_CALLS: &[(&str, &str)] = &[
     ("/v1/group", "segmentGroup"),
     ("/v1/alias", "segmentAlias"),
 ];
+
+const SEGMENT_BATCHES: &[(&str, &str)] = &[("/v1/batch", "segmentBatch"), ("/v1/import", "segmentImport")];
 
 fn takes(
     path: &'static str,
@@ -120,24 +119,49 @@ fn takes(
     }
 }
 
-fn plain(
+fn open(
     path: &'static str,
     operation: &'static str,
     summary: &'static str,
-    media_type: &'static str,
-    example: Value,
+    description: &'static str,
+    answer: Answer,
 ) -> Endpoint {
     Endpoint {
         method: "get",
         path,
         operation,
         summary,
-        description: summary,
+        description,
         security: &[],
         parameters: Vec::new(),
         request: None,
-        answer: Answer { description: summary, media_type, schema: json!({ "type": "string" }), example },
+        answer,
         errors: vec![ErrorCode::MethodNotAllowed],
+    }
+}
+
+const HEALTH: &str = "200 while events are taken; 503 with the same body when they cannot be made durable. `degraded` \
+means that events wait in the queue because the lake cannot be written at the moment.";
+
+fn health() -> Answer {
+    let schema = json!({
+        "type": "object",
+        "required": ["status"],
+        "properties": {
+            "status": { "type": "string", "enum": ["ok", "degraded", "failed"] },
+            "version": { "type": "string" },
+            "checks": { "type": "object", "additionalProperties": true },
+        },
+    });
+    Answer::json("Ready.", schema, json!({ "status": "ok", "version": "0.1.0" }))
+}
+
+fn metrics() -> Answer {
+    Answer {
+        description: "The figures now.",
+        media_type: "application/openmetrics-text",
+        schema: json!({ "type": "string" }),
+        example: json!("# EOF\n"),
     }
 }
 

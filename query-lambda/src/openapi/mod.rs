@@ -24,6 +24,7 @@ pub fn collector() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use serde_json::Value;
@@ -32,6 +33,14 @@ mod tests {
     fn the_committed_documents_equal_the_code() {
         check("query.json", &super::query());
         check("collector.json", &super::collector());
+    }
+
+    #[test]
+    fn the_collector_is_described_path_by_path() {
+        let document = super::collector();
+        let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let taken: BTreeSet<&str> = edge_collector::paths().chain(["/health", "/metrics"]).collect();
+        assert_eq!(described, taken);
     }
 
     #[test]
