@@ -93,8 +93,7 @@ impl Pass<'_> {
             for delivery in received {
                 self.report.messages += 1;
                 self.report.bytes += delivery.body.len() as u64;
-                let new = self.receipts.hold(delivery.message_id, delivery.receipt.clone());
-                if new || !settings.guards.once_a_batch {
+                if self.receipts.hold(delivery.message_id, delivery.receipt.clone()) {
                     deliveries.push(delivery);
                 }
             }

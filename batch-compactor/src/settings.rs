@@ -76,8 +76,6 @@ pub struct Guards {
     pub storage_is_not_the_messages_fault: bool,
     /// A message of a newer version stays in the queue.
     pub leave_newer: bool,
-    /// A message that is received twice at once goes into the batch once.
-    pub once_a_batch: bool,
     /// An unreadable message counts for as many events as it carried.
     pub weigh_unreadable: bool,
     /// Messages are kept hidden for as long as they are worked on.
@@ -91,7 +89,6 @@ impl Default for Guards {
             alone: true,
             storage_is_not_the_messages_fault: true,
             leave_newer: true,
-            once_a_batch: true,
             weigh_unreadable: true,
             heartbeat: true,
         }

@@ -1,13 +1,14 @@
 //! One message's trouble is its own: damaged, unstorable and newer messages, failing projects, failing storage.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use batch_compactor::{CompactorError, CompactorSettings, DrainReport};
+use async_trait::async_trait;
+use batch_compactor::{Compactor, CompactorError, CompactorSettings, DrainReport};
 use event_model::Reason;
 use event_queue::memory::MemoryQueue;
-use event_queue::{Outgoing, Queue as _};
+use event_queue::{Delivery, Outgoing, Queue, QueueError, QueueStats, Receipt};
 use lake::{IngestBatch, LakeError};
 
 use crate::support::{
@@ -120,7 +121,7 @@ async fn storage_trouble_is_never_held_against_a_message() {
 #[tokio::test]
 async fn a_drain_tries_again_while_its_patience_lasts() {
     let queue = queue();
-    let failures = std::sync::atomic::AtomicU32::new(0);
+    let failures = AtomicU32::new(0);
     let recorder =
         Recorder::new(
             move |_, _| {
@@ -176,4 +177,63 @@ async fn a_message_that_is_delivered_twice_at_once_is_in_the_batch_once_and_ackn
     assert_eq!((report.messages, report.stored), (3, 1));
     assert_eq!(recorder.messages(), [[1]]);
     assert!(is_empty(&queue).await);
+}
+
+/// A queue that breaks where it is told to.
+struct Breaking {
+    inner: Arc<MemoryQueue>,
+    acks: bool,
+    receives_after: AtomicU32,
+}
+
+fn broken_queue<T>() -> Result<T, QueueError> {
+    Err(QueueError::Unavailable("the line is cut".to_owned()))
+}
+
+#[async_trait]
+impl Queue for Breaking {
+    async fn send(&self, messages: Vec<Outgoing>) -> Result<(), QueueError> {
+        self.inner.send(messages).await
+    }
+
+    async fn receive(&self, _: usize, visibility: Duration, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let left = self.receives_after.load(Ordering::Relaxed);
+        self.receives_after.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 0 { broken_queue() } else { self.inner.receive(1, visibility, wait).await }
+    }
+
+    async fn ack(&self, receipts: &[Receipt]) -> Result<(), QueueError> {
+        if self.acks { broken_queue() } else { self.inner.ack(receipts).await }
+    }
+
+    async fn extend(&self, receipts: &[Receipt], visibility: Duration) -> Result<(), QueueError> {
+        self.inner.extend(receipts, visibility).await
+    }
+
+    async fn stats(&self) -> Result<QueueStats, QueueError> {
+        self.inner.stats().await
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_breaks_off_has_what_it_gave_stored_and_acknowledged() {
+    let (queue, recorder) = (queue(), Recorder::willing());
+    send(&queue, &[1, 2, 3].map(|message| envelope("shop", message, [event(message)]))).await;
+    let breaking = Breaking { inner: queue.clone(), acks: false, receives_after: AtomicU32::new(2) };
+    let compactor = Compactor::with_destination(Arc::new(breaking), recorder.clone(), quick());
+    assert_eq!(compactor.drain().await.unwrap().stored, 2);
+    assert!(matches!(compactor.drain().await, Err(CompactorError::Queue(_))));
+    assert_eq!(recorder.messages(), [[1, 2]]);
+    assert_eq!(queue.stats().await.unwrap().visible, 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_acknowledged_is_reported_and_its_messages_come_again() {
+    let (queue, recorder) = (queue(), Recorder::willing());
+    send(&queue, &[envelope("shop", 1, [event(1)])]).await;
+    let breaking = Breaking { inner: queue.clone(), acks: true, receives_after: AtomicU32::new(9) };
+    let compactor = Compactor::with_destination(Arc::new(breaking), recorder.clone(), quick());
+    let report = compactor.drain().await.unwrap();
+    assert_eq!((report.stored, report.unacknowledged_messages), (1, 1));
+    assert_eq!(queue.stats().await.unwrap().in_flight, 1);
 }

@@ -15,3 +15,4 @@ mod support;
 mod isolation;
 mod lifecycle;
 mod rows;
+mod simulation;
