@@ -55,10 +55,19 @@ fn single(table: &mut Table, server: &Server, requests: usize) -> Result<()> {
 }
 
 fn batched(table: &mut Table, server: &Server, events: usize) -> Result<()> {
-    let batch = |first: usize| (first..first + BATCH).map(|number| event(number as u64 + 10_000_000)).collect::<Vec<Value>>();
+    let batch =
+        |first: usize| (first..first + BATCH).map(|number| event(number as u64 + 10_000_000)).collect::<Vec<Value>>();
     let bodies: Vec<String> =
         (0..events).step_by(BATCH).map(|first| json!({ "batch": batch(first) }).to_string()).collect();
-    run(table, server, "/api/v1/events/batch", &bodies, BATCH, "batched events (50 a request), durable", ">= 100,000 events/s a core")
+    run(
+        table,
+        server,
+        "/api/v1/events/batch",
+        &bodies,
+        BATCH,
+        "batched events (50 a request), durable",
+        ">= 100,000 events/s a core",
+    )
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of some hundred thousands")]
@@ -76,7 +85,15 @@ fn run(
     let cpu = cpu_seconds(server.pid())? - before;
     let events = (bodies.len() * events_a_body) as f64;
     let bytes = bodies.iter().map(String::len).sum::<usize>() as f64 / events;
-    table.add(what, format!("{:.0}/s wall, {:.0}/s a CPU second ({bytes:.0} B an event)", events / report.wall.as_secs_f64(), events / cpu), goal);
+    table.add(
+        what,
+        format!(
+            "{:.0}/s wall, {:.0}/s a CPU second ({bytes:.0} B an event)",
+            events / report.wall.as_secs_f64(),
+            events / cpu
+        ),
+        goal,
+    );
     let (median, tail) = (report.percentile_millis(0.5), report.percentile_millis(0.99));
     table.add(format!("{what}: latency"), format!("p50 {median:.1} ms, p99 {tail:.1} ms"), "");
     Ok(())

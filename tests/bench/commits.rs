@@ -56,7 +56,11 @@ pub(crate) fn measure(table: &mut Table, full: bool) -> Result<()> {
         let what = format!("{commits} commits at one a second (simulated clock)");
         table.add(format!("{what}: one commit"), format!("first tenth {first:.1} ms, last tenth {last:.1} ms"), "flat");
         let maintenance = maintenance_times.iter().sum::<Duration>().as_secs_f64();
-        table.add(format!("{what}: all maintenance"), format!("{maintenance:.1} s in {} runs", maintenance_times.len()), "");
+        table.add(
+            format!("{what}: all maintenance"),
+            format!("{maintenance:.1} s in {} runs", maintenance_times.len()),
+            "",
+        );
         let cold = Arc::new(Lake::open_local(folder.path(), LakeSettings::default()).await?);
         let started = Instant::now();
         cold.project(&id).await?.read(At::Latest).await?;

@@ -42,9 +42,17 @@ pub(crate) fn measure(table: &mut Table, full: bool) -> Result<()> {
         );
         let peak = std::fs::read_to_string("/proc/self/status")?;
         let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned();
-        table.add("compaction: memory, peak of the process", format!("{peak} (messages: {} MB)", bytes / 1_000_000), "<= the input");
+        table.add(
+            "compaction: memory, peak of the process",
+            format!("{peak} (messages: {} MB)", bytes / 1_000_000),
+            "<= the input",
+        );
         let stored = crate::collector::parquet_bytes(&folder.path().join("projects/default/events"))?;
-        table.add("compaction: bytes an event in Parquet", format!("{:.1} B", stored / events), "<= 46 B for the shop of the lake's budget");
+        table.add(
+            "compaction: bytes an event in Parquet",
+            format!("{:.1} B", stored / events),
+            "<= 46 B for the shop of the lake's budget",
+        );
         Ok(())
     })
 }

@@ -42,7 +42,8 @@ impl fmt::Display for Table {
         let width = |pick: fn(&Row) -> &str, title: &str| {
             self.0.iter().map(|row| pick(row).chars().count()).max().unwrap_or(0).max(title.len())
         };
-        let (what, figure, goal) = (width(|r| &r.what, "what"), width(|r| &r.figure, "measured"), width(|r| &r.goal, "goal"));
+        let (what, figure, goal) =
+            (width(|r| &r.what, "what"), width(|r| &r.figure, "measured"), width(|r| &r.goal, "goal"));
         writeln!(f, "| {:what$} | {:figure$} | {:goal$} |", "what", "measured", "goal")?;
         writeln!(f, "|{:-<1$}|{2:-<3$}|{4:-<5$}|", "", what + 2, "", figure + 2, "", goal + 2)?;
         for row in &self.0 {

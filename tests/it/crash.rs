@@ -63,7 +63,13 @@ fn nothing_acknowledged_is_lost_and_nothing_is_stored_twice_however_often_the_se
     let twice: Vec<_> = stored.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "stored twice: {twice:?}");
     let lost: Vec<_> = sent.acknowledged.iter().filter(|id| !stored.contains_key(*id)).collect();
-    assert!(lost.is_empty(), "{} of {} acknowledged events are lost: {:?}", lost.len(), sent.acknowledged.len(), lost.first());
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged events are lost: {:?}",
+        lost.len(),
+        sent.acknowledged.len(),
+        lost.first()
+    );
     let phantoms: Vec<_> = stored.keys().filter(|id| !sent.tried.contains(*id)).collect();
     assert!(phantoms.is_empty(), "stored but never sent: {phantoms:?}");
 
@@ -71,7 +77,12 @@ fn nothing_acknowledged_is_lost_and_nothing_is_stored_twice_however_often_the_se
     assert_eq!(ledger["stored"], json!(stored.len()), "{ledger}");
     assert!(ledger["quarantined"].as_u64().unwrap() >= sent.rejected, "{ledger}");
     let check = Command::new(binary().unwrap()).args(["lake", "check", "--data-dir"]).arg(&data_dir).output().unwrap();
-    assert!(check.status.success(), "lake check: {}{}", String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
+    assert!(
+        check.status.success(),
+        "lake check: {}{}",
+        String::from_utf8_lossy(&check.stdout),
+        String::from_utf8_lossy(&check.stderr)
+    );
 }
 
 /// Sends batches of random size until told to stop; what failed is sent again with the same ids, as SDKs do.
@@ -81,7 +92,12 @@ fn load(address: SocketAddr, prefix: &str, mut random: fastrand::Rng, sent: &Mut
         let size = random.u64(1..=30);
         let batch: Vec<Value> = (next..next + size).map(|number| event(prefix, number, &mut random)).collect();
         next += size;
-        let ids = || batch.iter().filter(|event| event.get("event").is_some()).map(|event| event["event_id"].as_str().unwrap().to_owned());
+        let ids = || {
+            batch
+                .iter()
+                .filter(|event| event.get("event").is_some())
+                .map(|event| event["event_id"].as_str().unwrap().to_owned())
+        };
         sent.lock().unwrap().tried.extend(ids());
         let body = json!({ "batch": batch }).to_string();
         for _attempt in 0..2 {
@@ -120,7 +136,8 @@ fn stored_ids(server: &Server) -> BTreeMap<String, u32> {
     let mut ids = BTreeMap::new();
     let mut cursor = Value::Null;
     loop {
-        let mut question = json!({ "period": { "last": { "value": 2, "unit": "day" } }, "columns": ["event_id"], "limit": 10_000 });
+        let mut question =
+            json!({ "period": { "last": { "value": 2, "unit": "day" } }, "columns": ["event_id"], "limit": 10_000 });
         if !cursor.is_null() {
             question["cursor"] = cursor;
         }

@@ -18,7 +18,8 @@ fn check(kind: &str, at_least: usize) {
     let server = start(&folder.path().join("data"), &scenarios);
 
     for (number, scenario) in scenarios.iter().enumerate().filter(|(_, scenario)| !scenario.events.is_empty()) {
-        let answer = Request::post("/api/v1/events/batch", &key("w", number), scenario.events_json()).send(server.address);
+        let answer =
+            Request::post("/api/v1/events/batch", &key("w", number), scenario.events_json()).send(server.address);
         let answer = answer.unwrap().ok().unwrap();
         assert_eq!(answer["accepted"], json!(scenario.events.len()), "{}: {answer}", scenario.path.display());
     }
@@ -26,7 +27,8 @@ fn check(kind: &str, at_least: usize) {
 
     let mut failures = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
-        let answer = Request::post("/api/v1/insights/query", &key("r", number), scenario.question_json()).send(server.address);
+        let answer =
+            Request::post("/api/v1/insights/query", &key("r", number), scenario.question_json()).send(server.address);
         let answer = answer.unwrap();
         let expected_status = if matches!(scenario.expected, Expected::Result(_)) { 200 } else { 400 };
         if answer.status != expected_status {
@@ -44,9 +46,7 @@ fn key(kind: &str, number: usize) -> String {
 }
 
 fn start(data_dir: &std::path::Path, scenarios: &[Scenario]) -> Server {
-    let entry = |id: &str, secret: &str, scopes: &[&str]| {
-        json!({ "id": id, "sha256": event_model::project::key_hash(secret), "scopes": scopes })
-    };
+    let entry = |id: &str, secret: &str, scopes: &[&str]| json!({ "id": id, "sha256": event_model::project::key_hash(secret), "scopes": scopes });
     let mut projects: Vec<Value> = scenarios
         .iter()
         .enumerate()

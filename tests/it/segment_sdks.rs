@@ -57,7 +57,10 @@ fn check(language: &str, script: &mut Command) {
     assert_eq!(trend(&server, &json!({ "measure": "unique_persons" })), json!(2));
     let plan = if language == "node" { "pro" } else { "free" };
     let by_trait = json!([{ "property": "plan", "of": "person", "op": "is", "value": plan }]);
-    assert_eq!(trend(&server, &json!({ "event": "Product Viewed", "measure": "total", "filters": by_trait })), json!(2));
+    assert_eq!(
+        trend(&server, &json!({ "event": "Product Viewed", "measure": "total", "filters": by_trait })),
+        json!(2)
+    );
 
     let ledger = server.read("/api/v1/ledger").unwrap();
     assert_eq!((&ledger["stored"], &ledger["quarantined"], &ledger["balanced"]), (&json!(8), &json!(0), &json!(true)));

@@ -4,8 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What no light crate may bring in.
-const HEAVY: &[&str] =
-    &["arrow", "arrow-array", "datafusion", "deltalake-core", "parquet", "hyper", "reqwest", "ring", "tokio", "object_store"];
+const HEAVY: &[&str] = &[
+    "arrow",
+    "arrow-array",
+    "datafusion",
+    "deltalake-core",
+    "parquet",
+    "hyper",
+    "reqwest",
+    "ring",
+    "tokio",
+    "object_store",
+];
 
 #[test]
 fn the_crates_of_the_edge_are_light() {
@@ -35,7 +45,19 @@ fn analytics_never_reaches_the_lake_and_nothing_depends_on_the_binary() {
 /// The names of all packages that one package needs to run.
 fn tree(package: &str, more: &[&str]) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{lib}|{p}", "--package", package])
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+            "--format",
+            "{lib}|{p}",
+            "--package",
+            package,
+        ])
         .args(more)
         .current_dir(tests::root())
         .output()

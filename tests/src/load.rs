@@ -20,7 +20,11 @@ impl LoadReport {
     /// The latency that this share of requests did not exceed, in milliseconds.
     #[must_use]
     pub fn percentile_millis(&self, share: f64) -> f64 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into a list of some thousands")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index into a list of some thousands"
+        )]
         #[allow(clippy::cast_precision_loss, reason = "an index into a list of some thousands")]
         let place = (self.latencies.len().saturating_sub(1) as f64 * share) as usize;
         self.latencies.get(place).copied().unwrap_or(f64::NAN) * 1_000.0

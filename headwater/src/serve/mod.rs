@@ -15,6 +15,7 @@ pub mod log;
 mod maintenance;
 mod metrics;
 mod projects;
+mod salt;
 mod server;
 mod settings;
 mod stop;

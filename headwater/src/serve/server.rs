@@ -25,6 +25,7 @@ use super::control::LocalControl;
 use super::folder::DataFolder;
 use super::metrics::{DrainFigures, Metrics};
 use super::projects::{NewKeys, Projects};
+use super::salt::FileSalt;
 use super::settings::ServeArgs;
 use super::stop::{StopSwitch, switch};
 use super::{health, http, maintenance};
@@ -78,8 +79,9 @@ impl Server {
         let lake = Arc::new(lake.context("the lake cannot be opened; nothing was changed")?);
 
         let mut registry = Registry::default();
-        let collector =
-            Collector::new(Arc::clone(&queue), directory.clone(), CollectorSettings::default(), &mut registry);
+        let salt = Arc::new(FileSalt::open(&folder, crate::clock::now().days()));
+        let collector_settings = CollectorSettings { salt, ..CollectorSettings::default() };
+        let collector = Collector::new(Arc::clone(&queue), directory.clone(), collector_settings, &mut registry);
         let drains = DrainFigures::register(&mut registry);
         let compactor = Compactor::new(Arc::clone(&queue), Arc::clone(&lake), args.compactor());
         let compactor = Arc::new(compactor.observed_by(Arc::clone(&drains) as Arc<dyn Observer>));

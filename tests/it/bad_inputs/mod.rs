@@ -76,9 +76,7 @@ const OTHER_WRITE_KEY: &str = "hw_w_other_write_key";
 fn start(folder: &std::path::Path) -> Server {
     let data_dir = folder.join("data");
     std::fs::create_dir_all(&data_dir).unwrap();
-    let key = |id: &str, secret: &str, scopes: &[&str]| {
-        json!({ "id": id, "sha256": event_model::project::key_hash(secret), "scopes": scopes })
-    };
+    let key = |id: &str, secret: &str, scopes: &[&str]| json!({ "id": id, "sha256": event_model::project::key_hash(secret), "scopes": scopes });
     let projects = json!({ "version": 1, "projects": [
         { "id": "default", "keys": [key("write", WRITE_KEY, &["write"]), key("api", API_KEY, &["read", "admin"])] },
         { "id": "other", "keys": [key("other-write", OTHER_WRITE_KEY, &["write"])] },
@@ -112,7 +110,8 @@ fn play(server: &Server, number: usize, case: &Case, expected: &Expected) -> Res
         check_ledger(server, &before, expected)?;
     }
     if let Some(reason) = &expected.quarantined {
-        let page = server.read(&format!("/api/v1/quarantine?reason={reason}&limit=1")).map_err(|error| error.to_string())?;
+        let page =
+            server.read(&format!("/api/v1/quarantine?reason={reason}&limit=1")).map_err(|error| error.to_string())?;
         let newest = page["events"].get(0).ok_or_else(|| format!("the quarantine has no {reason}: {page}"))?;
         equal("the quarantined reason", &newest["reason"], &json!(reason))?;
     }

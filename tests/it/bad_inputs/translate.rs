@@ -26,7 +26,9 @@ pub(crate) fn body(case: &Case, fresh_id: &str) -> Body {
 fn literal(case: &Case, fresh_id: &str) -> Vec<u8> {
     let text = case.body.as_deref().unwrap_or_default();
     match serde_json::from_str::<Value>(text) {
-        Ok(question) if case.target == "query" && question.is_object() => self::question(question).to_string().into_bytes(),
+        Ok(question) if case.target == "query" && question.is_object() => {
+            self::question(question).to_string().into_bytes()
+        }
         _ => names(text, fresh_id).into_bytes(),
     }
 }
@@ -87,7 +89,8 @@ fn generate(generator: &Value, fresh_id: &str) -> Vec<u8> {
         "batch" => batch(generator, fresh_id),
         "event" => one_event(&json!({ "timestamp": timestamp(text("timestamp")) }), fresh_id),
         "event_props" => {
-            let properties: Value = (0..count("count")).map(|n| (format!("p{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
+            let properties: Value =
+                (0..count("count")).map(|n| (format!("p{n}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
             one_event(&json!({ "properties": properties }), fresh_id)
         }
         "event_prop_key" => one_event(&json!({ "properties": { "k".repeat(count("bytes")): 1 } }), fresh_id),
@@ -201,7 +204,8 @@ fn trend(filter: &Value, more: &Value) -> Vec<u8> {
 fn nested_filter(depth: usize) -> Vec<u8> {
     let innermost = r#"{"property":"p","op":"is","value":"x"}"#;
     let filter = [&r#"{"not":"#.repeat(depth), innermost, &"}".repeat(depth)].concat();
-    let question = r#"{"kind":"trend","series":[{"event":"a"}],"period":{"from":"2026-01-01","to":"2026-01-02"},"filters":["#;
+    let question =
+        r#"{"kind":"trend","series":[{"event":"a"}],"period":{"from":"2026-01-01","to":"2026-01-02"},"filters":["#;
     [question, &filter, "]}"].concat().into_bytes()
 }
 
