@@ -4,7 +4,6 @@
 //! a newer one. So it can land at one version only, and after a lost answer that version's entry tells whether it did:
 //! a random token in its `commitInfo` is ours or another's.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -196,7 +195,7 @@ pub fn append(partition_by: Vec<String>) -> DeltaOperation {
 
 /// The members of `commitInfo.headwater` from pairs.
 pub fn says<const N: usize>(pairs: [(&str, Value); N]) -> serde_json::Map<String, Value> {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<_, _>>().into_iter().collect()
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Takes away the files of a commit that lost. They are nobody's: best effort, vacuum finds what is left.
