@@ -1,6 +1,6 @@
 //! Rows become Parquet files, one a month, sorted, with the encodings that reading wants.
 
-mod statistics;
+pub(crate) mod statistics;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -12,7 +12,7 @@ use crate::schema::TableSpec;
 const LONGEST_BYTES: usize = 64;
 
 /// `numRecords`, and for the columns that the table names `minValues`, `maxValues` and `nullCount`.
-pub(super) fn of(spec: &TableSpec, rows: &RecordBatch) -> Value {
+pub(crate) fn of(spec: &TableSpec, rows: &RecordBatch) -> Value {
     let (mut least, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in spec.statistics {
         let Some(column) = rows.column_by_name(name) else { continue };

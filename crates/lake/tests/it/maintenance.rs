@@ -81,6 +81,7 @@ async fn a_merge_keeps_every_row_and_the_order_of_files() {
     let after = files(&made.events).await;
     assert!(after.files().len() < files_before.files().len());
     assert_eq!(after.rows(), files_before.rows());
+    let mut newest = i64::MIN;
     for file in after.files() {
         let mut last = None;
         let mut stream =
@@ -93,10 +94,12 @@ async fn a_merge_keeps_every_row_and_the_order_of_files() {
             for row in 0..batch.num_rows() {
                 let this = (event.value(row).to_owned(), key.value(row), time.value(row));
                 assert!(last.as_ref().is_none_or(|last| *last <= this));
+                newest = newest.max(this.2);
                 last = Some(this);
             }
         }
     }
+    assert_eq!(after.newest(), Some(Timestamp(newest)), "bounds of merged files are exact");
     let again = made.project.maintain(&eager()).await.unwrap();
     assert!(of(&again, Step::Merge).is_empty(), "{again:?}");
 }
