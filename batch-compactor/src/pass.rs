@@ -39,6 +39,8 @@ enum Comeback {
     Now,
     /// After a while.
     After(Duration),
+    /// After a while, and not held against them where the queue can take a delivery back.
+    Uncounted(Duration),
 }
 
 /// Receives once, as much as the budget allows, and deals with all of it. Waits up to `wait` for the first message.
@@ -200,7 +202,7 @@ impl Pass<'_> {
             delay_ms = millis(delay), "events could not be stored; they wait in the queue"
         );
         self.report.failures.push(Failure { project: batch.project.clone(), detail, storage: true });
-        self.put_back(&batch.deliveries, Comeback::After(delay)).await;
+        self.put_back(&batch.deliveries, Comeback::Uncounted(delay)).await;
     }
 
     /// Deals with messages of which one at least cannot be read or stored: together they are put back, so that each
@@ -276,12 +278,18 @@ impl Pass<'_> {
 
     async fn put_back(&mut self, deliveries: &[Delivery], comeback: Comeback) {
         let receipts = self.receipts.take(deliveries.iter().map(|delivery| delivery.message_id));
-        let delay = match comeback {
-            Comeback::Now => Duration::ZERO,
-            Comeback::After(delay) => delay,
-        };
         self.report.returned_messages += deliveries.len() as u64;
-        if let Err(error) = self.compactor.queue.extend(&receipts, delay).await {
+        let queue = &self.compactor.queue;
+        let put_back = match comeback {
+            Comeback::Now => queue.extend(&receipts, Duration::ZERO).await,
+            Comeback::After(delay) => queue.extend(&receipts, delay).await,
+            Comeback::Uncounted(delay) => queue.release(&receipts, delay).await.map(|taken_back| {
+                if !taken_back {
+                    self.memory.excuse(deliveries);
+                }
+            }),
+        };
+        if let Err(error) = put_back {
             warn!(%error, "messages could not be put back; they come again when their time is over");
         }
     }
@@ -351,11 +359,15 @@ impl Memory {
         }
     }
 
+    /// Notes receives that were not the messages' fault, for a queue that counts them.
+    fn excuse(&mut self, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            *self.excused.entry(delivery.message_id).or_default() += 1;
+        }
+    }
+
     /// Notes that a project's storage failed; returns how many times in a row.
     fn failed(&mut self, batch: &ProjectBatch) -> u32 {
-        for message in &batch.batch.messages {
-            *self.excused.entry(message.message_id).or_default() += 1;
-        }
         let streak = self.streaks.entry(batch.project.clone()).or_default();
         *streak = streak.saturating_add(1);
         *streak

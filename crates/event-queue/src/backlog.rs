@@ -152,6 +152,23 @@ impl<B: Clone> Backlog<B> {
         self.expire(now);
     }
 
+    /// Takes back the last delivery of the messages whose receipts are still good, and hides them until `now + delay`.
+    /// Returns their sequence numbers with the deliveries that still count.
+    pub(crate) fn release(&mut self, receipts: &[Receipt], delay: Duration, now: Duration) -> Vec<(u64, u32)> {
+        self.expire(now);
+        let held = receipts.iter().filter_map(|receipt| self.holder(receipt).map(|(sequence, _)| sequence));
+        let held: Vec<u64> = held.collect();
+        let mut counts = Vec::with_capacity(held.len());
+        for sequence in held {
+            if let Some(entry) = self.waiting.get_mut(&sequence) {
+                entry.receive_count = entry.receive_count.saturating_sub(1);
+                counts.push((sequence, entry.receive_count));
+            }
+        }
+        self.extend(receipts, delay, now);
+        counts
+    }
+
     /// Makes messages visible again whose time is over, or dead if that was their last delivery.
     pub(crate) fn expire(&mut self, now: Duration) {
         while let Some((until, sequence)) = self.deadlines.first().copied() {

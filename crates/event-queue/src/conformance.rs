@@ -32,6 +32,8 @@ pub struct Capabilities {
     pub receipts_expire: bool,
     /// The figures of `stats` are exact at once. (SQS: approximate, a minute late.)
     pub exact_stats: bool,
+    /// A released delivery does not count. (SQS: it does.)
+    pub uncounted_release: bool,
     /// After how many deliveries a message is dead. The suite delivers a message this often.
     pub max_receives: u32,
     /// The largest message, in bytes.
@@ -63,6 +65,7 @@ pub async fn run<H: Harness, F: AsyncFn() -> H>(factory: F) {
     an_expired_or_used_receipt_changes_nothing(&factory().await).await;
     extend_hides_for_longer_or_shorter(&factory().await).await;
     a_message_is_dead_after_its_last_delivery(&factory().await).await;
+    a_released_delivery_does_not_count(&factory().await).await;
     the_figures_add_up(&factory().await).await;
     concurrent_receivers_never_hold_the_same_message(&factory().await).await;
     sending_nothing_is_allowed(&factory().await).await;
@@ -231,6 +234,23 @@ async fn a_message_is_dead_after_its_last_delivery(harness: &impl Harness) {
         same((stats.visible, stats.in_flight, stats.dead), (0, 0, 1), "it is kept as a dead letter");
         same(stats.events, u64::from(message(1).events), "its events are still counted");
     }
+}
+
+async fn a_released_delivery_does_not_count(harness: &impl Harness) {
+    let queue = harness.queue();
+    send(queue.as_ref(), [1]).await;
+    let released = if harness.capabilities().uncounted_release { harness.capabilities().max_receives + 3 } else { 1 };
+    for _ in 0..released {
+        let delivery = receive(queue.as_ref(), 1).await.remove(0);
+        queue.release(&[delivery.receipt.clone()], VISIBILITY).await.unwrap();
+        assert!(receive(queue.as_ref(), 1).await.is_empty(), "a released message is hidden until its delay is over");
+        harness.advance(PAST_VISIBILITY).await;
+    }
+    let delivery = receive(queue.as_ref(), 1).await.remove(0);
+    if harness.capabilities().uncounted_release {
+        assert_eq!(delivery.receive_count, 1, "released deliveries do not count");
+    }
+    queue.ack(&[delivery.receipt]).await.unwrap();
 }
 
 async fn the_figures_add_up(harness: &impl Harness) {

@@ -259,6 +259,18 @@ impl Queue for DiskQueue {
         Ok(())
     }
 
+    async fn release(&self, receipts: &[Receipt], delay: Duration) -> Result<bool, QueueError> {
+        let marks = {
+            let mut state = self.shared.state.lock();
+            let counts = state.backlog.release(receipts, delay, self.shared.clock.monotonic());
+            group(&state, counts.into_iter())
+        };
+        let written = self.write_marks(marks).await;
+        self.shared.changed.notify_waiters();
+        self.tidy_if_needed();
+        written.map(|()| true)
+    }
+
     async fn stats(&self) -> Result<QueueStats, QueueError> {
         let mut state = self.shared.state.lock();
         let stats = state.backlog.stats(self.shared.clock.monotonic(), self.shared.clock.wall());

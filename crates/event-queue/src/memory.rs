@@ -159,6 +159,12 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
+    async fn release(&self, receipts: &[Receipt], delay: Duration) -> Result<bool, QueueError> {
+        self.state.lock().backlog.release(receipts, delay, self.clock.monotonic());
+        self.changed.notify_waiters();
+        Ok(true)
+    }
+
     async fn stats(&self) -> Result<QueueStats, QueueError> {
         let mut state = self.state.lock();
         let stats = state.backlog.stats(self.clock.monotonic(), self.clock.wall());

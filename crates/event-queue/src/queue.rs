@@ -112,6 +112,13 @@ pub trait Queue: Send + Sync {
     /// expired or was used already changes nothing.
     async fn extend(&self, receipts: &[Receipt], visibility: Duration) -> Result<(), QueueError>;
 
+    /// Puts delivered messages back until `delay` from now, for a reason that is not theirs: the delivery does not
+    /// count towards becoming a dead letter, and `true` is answered. A queue that cannot take a count back (SQS) only
+    /// hides them and answers `false`. A receipt that has expired or was used already changes nothing.
+    async fn release(&self, receipts: &[Receipt], delay: Duration) -> Result<bool, QueueError> {
+        self.extend(receipts, delay).await.map(|()| false)
+    }
+
     /// What it holds now.
     async fn stats(&self) -> Result<QueueStats, QueueError>;
 }

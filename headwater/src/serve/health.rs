@@ -9,10 +9,14 @@ use serde_json::{Value, json};
 use super::metrics::DrainFigures;
 
 /// 200 while events are taken; 503 when they cannot be made durable. A lake that cannot be written at the moment makes
-/// it `degraded`, but not unhealthy: events wait in the queue, and a restart would not help.
+/// it `degraded`, but not unhealthy: events wait in the queue, and a restart would not help. So do dead letters.
 pub(crate) async fn answer(queue: &dyn Queue, drains: &DrainFigures) -> Response {
     let queue_check = match queue.stats().await {
-        Ok(stats) => json!({ "status": "ok", "messages": stats.visible + stats.in_flight, "dead": stats.dead }),
+        Ok(stats) => json!({
+            "status": if stats.dead == 0 { "ok" } else { "dead_letters" },
+            "messages": stats.visible + stats.in_flight,
+            "dead": stats.dead,
+        }),
         Err(error) => {
             tracing::warn!(%error, "the queue is not well");
             json!({ "status": "failed" })
@@ -24,11 +28,13 @@ pub(crate) async fn answer(queue: &dyn Queue, drains: &DrainFigures) -> Response
             json!({ "status": "failed", "detail": "The last drain failed: see the log. Events wait in the queue." })
         }
     };
-    let is_ok = |check: &Value| check.get("status").is_some_and(|status| status == "ok");
-    let (status, word) = match (is_ok(&queue_check), is_ok(&lake_check)) {
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
-        (true, false) => (StatusCode::OK, "degraded"),
-        (true, true) => (StatusCode::OK, "ok"),
+    let is = |check: &Value, word: &str| check.get("status").is_some_and(|status| status == word);
+    let (status, word) = if is(&queue_check, "failed") {
+        (StatusCode::SERVICE_UNAVAILABLE, "failed")
+    } else if is(&queue_check, "ok") && is(&lake_check, "ok") {
+        (StatusCode::OK, "ok")
+    } else {
+        (StatusCode::OK, "degraded")
     };
     let body = json!({
         "status": word,

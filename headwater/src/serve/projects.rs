@@ -15,6 +15,8 @@ use event_model::project::{
 };
 use event_model::{Project, ProjectId, Snapshot, Timestamp};
 
+use query_model::ProjectSettings;
+
 use super::folder::write_durably;
 use super::stop::Stop;
 
@@ -85,9 +87,20 @@ impl Projects {
 
 fn read(path: &Path) -> anyhow::Result<Directory> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Directory::parse(&text).map_err(|error| {
+    let directory = Directory::parse(&text).and_then(known_time_zones);
+    directory.map_err(|error| {
         anyhow!("{} cannot be used: {error}. Correct the file, or move it away to start with new keys", path.display())
     })
+}
+
+/// A time zone that nobody knows would fail each question of its project.
+fn known_time_zones(directory: Directory) -> Result<Directory, String> {
+    for project in directory.projects() {
+        if ProjectSettings::from(project.as_ref()).calendar(None, None).is_err() {
+            return Err(format!("project {} names the unknown time zone {}", project.id, project.timezone));
+        }
+    }
+    Ok(directory)
 }
 
 /// What tells one state of the file from another: time, size and inode, since an editor may keep any two.

@@ -44,7 +44,7 @@ pub struct Server {
     background_switch: StopSwitch,
     background: Vec<JoinHandle<()>>,
     // Last, in this order: whoever finds the folder free must find no address in it, and a lock that is gone last.
-    _address_file: AddressFile,
+    _address_file: Option<AddressFile>,
     folder: DataFolder,
 }
 
@@ -95,7 +95,10 @@ impl Server {
         let inside = Inside { queue, metrics: Metrics::new(registry), drains };
         let app = application(Arc::new(collector), Arc::new(questions), Arc::new(inside));
 
-        let address_file = AddressFile::write(&folder, address)?;
+        // Only a convenience: on a full disk the server still has to answer questions, and to refuse events.
+        let address_file = AddressFile::write(&folder, address)
+            .inspect_err(|error| tracing::warn!(%error, "serve.json could not be written"))
+            .ok();
         let (http_switch, http_stop) = switch();
         let (background_switch, background_stop) = switch();
         let background = vec![

@@ -35,7 +35,8 @@ impl Marks {
         Self { first_sequence, name, file: None, end: HEADER_BYTES, unsynced: false, new: false }
     }
 
-    /// Reads what is there: by message the largest entry. A damaged entry is passed over.
+    /// Reads what is there: by message the newest entry, since a delivery can be taken back, but an acknowledgement
+    /// cannot. A damaged entry is passed over.
     pub(super) fn load(&mut self, files: &dyn Files) -> io::Result<HashMap<u64, u32>> {
         let file = match files.open(&self.name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashMap::new()),
@@ -54,7 +55,9 @@ impl Marks {
             if let Some((place, value)) = self.decode(entry) {
                 let sequence = self.first_sequence + u64::from(place);
                 let known = marks.entry(sequence).or_insert(value);
-                *known = value.max(*known);
+                if *known != ACKNOWLEDGED {
+                    *known = value;
+                }
             }
         }
         self.end = HEADER_BYTES + u64::try_from(whole).unwrap_or(u64::MAX);

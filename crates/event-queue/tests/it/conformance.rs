@@ -43,6 +43,7 @@ async fn the_queue_in_memory_conforms() {
             ordered: true,
             receipts_expire: true,
             exact_stats: true,
+            uncounted_release: true,
             max_receives: settings.max_receives,
             max_message_bytes: settings.max_message_bytes,
         };
@@ -62,6 +63,7 @@ async fn the_queue_on_disk_conforms() {
             ordered: true,
             receipts_expire: true,
             exact_stats: true,
+            uncounted_release: true,
             max_receives: settings.max_receives,
             max_message_bytes: settings.max_message_bytes,
         };
