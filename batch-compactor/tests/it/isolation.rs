@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use batch_compactor::{Compactor, CompactorError, CompactorSettings, DrainReport};
 use event_model::Reason;
-use event_queue::memory::MemoryQueue;
+use event_queue::memory::{MemoryQueue, MemorySettings};
 use event_queue::{Delivery, Outgoing, Queue, QueueError, QueueStats, Receipt};
 use lake::{IngestBatch, LakeError};
 
@@ -93,6 +93,27 @@ async fn without_isolation_a_message_takes_its_neighbours_with_it() {
         compactor.drain().await.unwrap();
     }
     assert_eq!(recorder.messages().len(), 0);
+}
+
+#[tokio::test]
+async fn an_outage_of_any_length_makes_no_dead_letters() {
+    let queue = Arc::new(MemoryQueue::new(MemorySettings { max_receives: 3, ..MemorySettings::default() }));
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let recorder =
+        Recorder::new(move |_, _| if is_down.load(Ordering::Relaxed) { Err(storage_down()) } else { Ok(()) });
+    let settings = CompactorSettings { visibility: Duration::from_millis(4), ..quick() };
+    send(&queue, &[1, 2].map(|message| envelope("shop", message, [event(message)]))).await;
+    for _ in 0..12 {
+        // Each time a new process, which remembers nothing of the trouble before.
+        compactor(&queue, &recorder, settings.clone()).drain().await.unwrap();
+        assert_eq!(queue.stats().await.unwrap().dead, 0);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    down.store(false, Ordering::Relaxed);
+    let report = compactor(&queue, &recorder, settings).flush().await.unwrap();
+    assert_eq!((report.stored, report.quarantined), (2, 0));
+    assert_eq!(recorder.messages(), [[1, 2]], "and they are not processed one by one for it");
 }
 
 #[tokio::test]

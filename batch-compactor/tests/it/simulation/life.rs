@@ -11,7 +11,7 @@ use batch_compactor::{Compactor, Destination};
 use event_model::ProjectId;
 use event_queue::{MessageId, Queue as _};
 use futures::future::join_all;
-use lake::{IngestBatch, IngestReport, Lake, LakeError};
+use lake::{IngestBatch, IngestReport, Lake, LakeError, MaintenanceSettings};
 use test_support::faulty_store::{Fault, FaultyStore};
 
 use super::Rules;
@@ -31,7 +31,7 @@ pub(super) fn live(world: &World, plan: &Plan, rules: &Rules, number: u64) {
         (0..plan.processes).map(|_| unlucky_store(world, plan, &mut random, deadly)).collect();
     let killed_after = if random.bool() { random.usize(20..2_000) } else { usize::MAX };
     let poison = plan.poison();
-    let together = join_all(processes.into_iter().map(|store| process(world, rules, store, &poison)));
+    let together = join_all(processes.into_iter().map(|store| process(world, rules, store, &poison, random.u64(..))));
     block_on(Killed { inner: Box::pin(together), polls: killed_after });
     world.let_time_pass();
 }
@@ -48,20 +48,40 @@ fn unlucky_store(world: &World, plan: &Plan, random: &mut fastrand::Rng, deadly:
     store
 }
 
-async fn process(world: &World, rules: &Rules, store: FaultyStore, poison: &[MessageId]) {
-    let Some(compactor) = start(world, rules, store, poison).await else { return };
+async fn process(world: &World, rules: &Rules, store: FaultyStore, poison: &[MessageId], seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let Some((compactor, lake)) = start(world, rules, store, poison).await else { return };
     for _ in 0..DRAINS {
         if compactor.drain().await.unwrap().messages == 0 {
             world.let_time_pass();
         }
+        if random.u32(..4) == 0 {
+            maintain(&lake).await;
+        }
     }
 }
 
-async fn start(world: &World, rules: &Rules, store: FaultyStore, poison: &[MessageId]) -> Option<Compactor> {
+/// Merges, rolls up the ledger and writes checkpoints while others ingest. It may fail like everything else.
+async fn maintain(lake: &Poisoned) {
+    let eager = MaintenanceSettings { small_files: 2, checkpoint_commits: 3, ..MaintenanceSettings::default() };
+    for project in Plan::projects() {
+        if let Ok(project) = lake.lake.project(&project).await {
+            let _ = project.maintain(&eager).await;
+        }
+    }
+}
+
+async fn start(
+    world: &World,
+    rules: &Rules,
+    store: FaultyStore,
+    poison: &[MessageId],
+) -> Option<(Compactor, Arc<Poisoned>)> {
     for _ in 0..5 {
         if let Ok(lake) = world.lake(Arc::new(store.clone()), &rules.lake).await {
-            let destination = Arc::new(Poisoned { lake, poison: poison.iter().copied().collect() });
-            return Some(Compactor::with_destination(world.queue.clone(), destination, rules.compactor.clone()));
+            let lake = Arc::new(Poisoned { lake, poison: poison.iter().copied().collect() });
+            let settings = rules.compactor.clone();
+            return Some((Compactor::with_destination(world.queue.clone(), lake.clone(), settings), lake));
         }
     }
     None
@@ -72,7 +92,7 @@ pub(super) fn recover(world: &World, plan: &Plan, rules: &Rules) -> Result<(), S
     block_on(async {
         let poison = plan.poison();
         let store = FaultyStore::new(world.store());
-        let compactor = start(world, rules, store, &poison).await.ok_or("the lake cannot be opened again")?;
+        let (compactor, _) = start(world, rules, store, &poison).await.ok_or("the lake cannot be opened again")?;
         let newer = plan.with_fate(Fate::Newer).count() as u64;
         let (mut left, mut idle) = (u64::MAX, 0);
         while idle < PATIENCE {
