@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use event_model::ProjectId;
+use event_model::{ProjectId, Timestamp};
 use object_store::ObjectStore;
 use tokio::sync::Mutex;
 use url::Url;
@@ -33,6 +33,8 @@ pub struct ProjectLake {
     /// Inside one process a single ingest of a project at a time: two would only conflict.
     pub(crate) writing: Mutex<Writing>,
     pub(crate) names: Mutex<Names>,
+    /// When maintenance last looked for files and entries of the log that may go.
+    pub(crate) swept: parking_lot::Mutex<Option<Timestamp>>,
 }
 
 /// What an ingest knows from the ones before it.
@@ -74,6 +76,7 @@ impl ProjectLake {
             reader,
             writing: Mutex::default(),
             names: Mutex::default(),
+            swept: parking_lot::Mutex::default(),
         })
     }
 

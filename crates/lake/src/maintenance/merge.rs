@@ -9,7 +9,7 @@ use event_model::columns;
 use super::choose::{Group, groups};
 use super::output::Output;
 use super::rewrite::{self, Rewrite, Rewritten};
-use super::{Done, MaintenanceSettings, Step, k_way, sizes};
+use super::{Done, MaintenanceSettings, Step, k_way, sizes, unless_damaged};
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::rows::{Wanted, read};
@@ -29,7 +29,7 @@ pub(super) async fn run(table: &Arc<Table>, settings: &MaintenanceSettings) -> R
     let files = FileList::new(state.log_data().iter(), &FileList::default());
     let mut done = Vec::new();
     for group in groups(files.files(), settings) {
-        done.push(merge(table, group, settings).await?);
+        done.push(unless_damaged(merge(table, group, settings).await, Step::Merge, table.spec().name)?);
     }
     Ok(done)
 }

@@ -49,6 +49,9 @@ pub struct MaintenanceSettings {
     pub persons_rows: u64,
     /// After how many commits a checkpoint is written. Default: 100.
     pub checkpoint_commits: u64,
+    /// How often this process looks for files and entries of the log that may go: it lists all of them, those of the
+    /// retention included. Default: every hour.
+    pub sweep_every: Duration,
     /// How long removed files and the log are kept. Default: 7 days. Not below what readers count on, except in tests.
     pub retention: Duration,
 }
@@ -66,6 +69,7 @@ impl Default for MaintenanceSettings {
             persons: true,
             persons_rows: 2_000_000,
             checkpoint_commits: CHECKPOINT_INTERVAL,
+            sweep_every: Duration::from_secs(3_600),
             retention: Duration::from_secs(u64::from(RETENTION_DAYS) * 86_400),
         }
     }
@@ -107,7 +111,7 @@ pub struct Done {
     pub rows: u64,
     /// How long it took.
     pub elapsed_ms: u64,
-    /// Why it gave up: another writer was faster. Nothing was changed.
+    /// Why it gave up: another writer was faster, or a file is damaged. Nothing was changed.
     pub gave_up: Option<String>,
 }
 
@@ -145,8 +149,8 @@ impl ProjectLake {
     /// Does what is due. Safe beside ingests, reads and other runs.
     ///
     /// # Errors
-    /// [`LakeError::Storage`], [`LakeError::Damaged`]: what was done until then stays done. Losing against another
-    /// writer is no error: the report says so.
+    /// [`LakeError::Storage`], or [`LakeError::Damaged`] if a log cannot be read: what was done until then stays done.
+    /// Losing against another writer and a damaged file are no errors: the report says so, and the other steps go on.
     pub async fn maintain(&self, settings: &MaintenanceSettings) -> Result<MaintenanceReport, LakeError> {
         let started = Instant::now();
         let now = self.settings.clock.now();
@@ -158,11 +162,17 @@ impl ProjectLake {
             done.extend(build::run(&self.events, &self.persons, settings).await?);
         }
         done.extend(self.roll().await?);
-        let since = oldest_kept(now, settings.retention);
+        let is_due = self.swept.lock().is_none_or(|last| after(last, settings.sweep_every) <= now);
+        let kept_since = oldest_kept(now, settings.retention);
         for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons] {
             done.extend(checkpoint::run(table, settings).await?);
-            done.extend(vacuum::run(table, since).await?);
-            done.extend(log_clean_up::run(table, since).await?);
+            if is_due {
+                done.extend(vacuum::run(table, kept_since).await?);
+                done.extend(log_clean_up::run(table, kept_since).await?);
+            }
+        }
+        if is_due {
+            *self.swept.lock() = Some(now);
         }
         for step in &done {
             tracing::info!(project = %self.id, ?step, "maintained");
@@ -175,6 +185,25 @@ impl ProjectLake {
         let report = self.roll_ledger().await?;
         let rolled = Done { rows: report.rows, ..Done::new(Step::Ledger, self.ledger.spec().name) };
         Ok((report.rows > 0).then(|| rolled.since(started)))
+    }
+}
+
+fn after(last: Timestamp, pause: Duration) -> Timestamp {
+    Timestamp(last.0.saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX)))
+}
+
+/// Turns what a damaged file did to a step into a step that gave up: it must not keep all others from being done.
+pub(crate) fn unless_damaged(
+    outcome: Result<Done, LakeError>,
+    step: Step,
+    table: &'static str,
+) -> Result<Done, LakeError> {
+    match outcome {
+        Err(error @ (LakeError::Damaged { .. } | LakeError::Shape(_))) => {
+            tracing::error!(table, ?step, %error, "maintenance met damage; run a check");
+            Ok(Done { gave_up: Some(error.to_string()), ..Done::new(step, table) })
+        }
+        other => other,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::maintenance::output::Output;
 use crate::maintenance::rewrite::{self, Rewrite, Rewritten};
-use crate::maintenance::{Done, MaintenanceSettings, Step, sizes};
+use crate::maintenance::{Done, MaintenanceSettings, Step, sizes, unless_damaged};
 use crate::rows::{Wanted, read};
 use crate::schema::{EVENTS, PERSONS, TRAITS_PLACES};
 use crate::settings::Guards;
@@ -42,7 +42,8 @@ pub(crate) async fn run(
         let runtime = tokio::runtime::Handle::current();
         // Encoding is work for a processor: it must not hold up a thread that answers requests.
         let work = tokio::task::spawn_blocking(move || runtime.block_on(build.run(&events, &persons, &settings)));
-        let built = work.await.map_err(|error| LakeError::storage(path, error))??;
+        let built = work.await.map_err(|error| LakeError::storage(path, error))?;
+        let built = unless_damaged(built, Step::Persons, PERSONS.name)?;
         let gave_up = built.gave_up.is_some();
         done.push(built);
         if gave_up {

@@ -193,6 +193,22 @@ async fn tables_that_are_not_sorted_are_merged_by_the_same_code() {
     assert_eq!(reader.read(At::Latest).await.unwrap().keys().await.unwrap(), keys);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_left_alone_and_keeps_no_other_step_from_being_done() {
+    let made = Made::new().await;
+    for n in 0..4_u64 {
+        let month = if n == 0 { "2026-01" } else { "2026-02" };
+        made.ingest(&[track(n, "open", "u1", &format!("{month}-01T00:00:00Z"))], Vec::new()).await;
+    }
+    let broken = files(&made.events).await.files()[0].path.clone();
+    std::fs::remove_file(made.place(&made.events).join(&broken)).unwrap();
+    let settings = MaintenanceSettings { small_files: 1, checkpoint_commits: 2, persons: true, ..eager() };
+    let report = made.project.maintain(&settings).await.unwrap();
+    let gave_up: Vec<Step> = report.done.iter().filter(|done| done.gave_up.is_some()).map(|done| done.step).collect();
+    assert!(gave_up.contains(&Step::Persons) && !of(&report, Step::Checkpoint).is_empty(), "{report:?}");
+    assert!(files(&made.events).await.get(&broken).is_some(), "what is damaged stays named");
+}
+
 /// The rows of `persons`: id, first and last seen, traits.
 async fn persons(made: &Made) -> BTreeMap<String, (String, String, String)> {
     let mut all = BTreeMap::new();
