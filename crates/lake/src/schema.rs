@@ -133,7 +133,12 @@ const QUARANTINE_COLUMNS: &[Column] = &[
     column("sha256", ColumnType::Utf8, true, "SHA-256 of the whole original, in hexadecimal."),
     column("replayable", ColumnType::Boolean, true, "Whether the original is whole, so that it can be decoded again."),
     // Filled from QuarantineRow::events, so that rows and ledger can be compared.
-    column("events", ColumnType::Int64, true, "How many accepted events the row stands for: 1, or all of an unreadable message."),
+    column(
+        "events",
+        ColumnType::Int64,
+        true,
+        "How many accepted events the row stands for: 1, or all of an unreadable message.",
+    ),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
     MONTH_RECEIVED,
 ];
@@ -164,7 +169,12 @@ const LEDGER_COLUMNS: &[Column] = &[
         false,
         "Whether the message is done. Exactly one row a message is; an import over many months has others before it.",
     ),
-    column("named_by", ColumnType::Int64, false, "The ingest commit that names the message: an `ingest_seq` of `events`."),
+    column(
+        "named_by",
+        ColumnType::Int64,
+        false,
+        "The ingest commit that names the message: an `ingest_seq` of `events`.",
+    ),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
     MONTH_RECEIVED,
 ];
@@ -181,7 +191,12 @@ const PERSONS_COLUMNS: &[Column] = &[
         true,
         "The traits of all its identify calls, later ones on top: JSON as text.",
     ),
-    column(TRAITS_PLACES, ColumnType::Utf8, true, "For each trait the place of its call in the order of events: JSON as text."),
+    column(
+        TRAITS_PLACES,
+        ColumnType::Utf8,
+        true,
+        "For each trait the place of its call in the order of events: JSON as text.",
+    ),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The newest ingest commit that the row has taken in."),
 ];
 

@@ -94,7 +94,13 @@ impl<D: Disk> DurableStore<D> {
         for parent in base.ancestors().skip(1).take(new.max(1)) {
             disk.sync_folder(parent)?;
         }
-        let shared = Shared { base, disk, durable: Mutex::new(HashSet::new()), staged: AtomicU64::new(0), logs: LogListing::default() };
+        let shared = Shared {
+            base,
+            disk,
+            durable: Mutex::new(HashSet::new()),
+            staged: AtomicU64::new(0),
+            logs: LogListing::default(),
+        };
         Ok(Self { inner: LocalFileSystem::new(), shared: Arc::new(shared) })
     }
 
