@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -9,28 +10,46 @@ use xxhash_rust::xxh3::Xxh3;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId(pub [u8; 16]);
 
+/// What each byte is worth as a hexadecimal digit; 0xff: it is none.
+static HEX: [u8; 256] = hex();
+
+#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses an index that is out of range")]
+const fn hex() -> [u8; 256] {
+    let mut table = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+}
+
 impl EventId {
     /// Reads the hyphenated or plain hexadecimal form of a UUID, in either case.
     #[must_use]
     pub fn parse_uuid(text: &str) -> Option<Self> {
+        // By groups and a table: each stored event has its id read from text once.
         let bytes = text.as_bytes();
-        let hyphenated = bytes.len() == 36;
-        if !hyphenated && bytes.len() != 32 {
-            return None;
-        }
+        let groups: &[(usize, usize)] = match bytes.len() {
+            32 => &[(0, 32)],
+            36 => &[(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)],
+            _ => return None,
+        };
         let mut id = [0_u8; 16];
-        let mut nibbles = 0_usize;
-        for (place, byte) in bytes.iter().enumerate() {
-            if hyphenated && matches!(place, 8 | 13 | 18 | 23) {
-                if *byte != b'-' {
+        let mut slots = id.iter_mut();
+        for (start, end) in groups.iter().copied() {
+            if start > 0 && bytes.get(start - 1) != Some(&b'-') {
+                return None;
+            }
+            for pair in bytes.get(start..end)?.chunks_exact(2) {
+                let [high, low] = pair else { return None };
+                let (high, low) = (*HEX.get(usize::from(*high))?, *HEX.get(usize::from(*low))?);
+                if high | low > 0xf {
                     return None;
                 }
-                continue;
+                *slots.next()? = high << 4 | low;
             }
-            let digit = (*byte as char).to_digit(16)?;
-            let slot = id.get_mut(nibbles / 2)?;
-            *slot = (*slot << 4) | u8::try_from(digit).ok()?;
-            nibbles += 1;
         }
         Some(Self(id))
     }
@@ -81,8 +100,22 @@ impl Serialize for EventId {
 
 impl<'de> Deserialize<'de> for EventId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse_uuid(&text).ok_or_else(|| serde::de::Error::custom("an event id is a UUID"))
+        deserializer.deserialize_str(Uuid)
+    }
+}
+
+/// Reads an id without a copy of its text.
+struct Uuid;
+
+impl Visitor<'_> for Uuid {
+    type Value = EventId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUID")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EventId, E> {
+        EventId::parse_uuid(text).ok_or_else(|| E::custom("an event id is a UUID"))
     }
 }
 
@@ -98,6 +131,24 @@ mod tests {
         assert_eq!(EventId::from_client_text("k", "p", "00000000-0000-0000-0000-000000000000"), None);
         assert_eq!(EventId::from_client_text("k", "p", "ffffffff-ffff-ffff-ffff-ffffffffffff"), None);
         assert_eq!(EventId::from_client_text("k", "p", ""), None);
+    }
+
+    #[test]
+    fn only_a_uuid_is_read_as_one() {
+        let text = "5ac66e5c-d856-4188-9f89-8d8a8a4347c1";
+        let id = EventId::parse_uuid(text).unwrap();
+        assert_eq!(EventId::parse_uuid(&text.replace('-', "")), Some(id));
+        assert_eq!(serde_json::from_str::<EventId>(&format!("\"{text}\"")).unwrap(), id);
+        for place in 0..text.len() {
+            for wrong in ["g", "-", " ", "\u{e9}"] {
+                let mut changed = text.to_owned();
+                changed.replace_range(place..=place, wrong);
+                assert_eq!(EventId::parse_uuid(&changed).is_some(), changed == text, "{changed}");
+            }
+        }
+        for text in ["", "5ac66e5c", "5ac66e5cd8564188-9f89-8d8a8a4347c1", "5ac66e5cd85641889f898d8a8a4347c1a"] {
+            assert_eq!(EventId::parse_uuid(text), None, "{text}");
+        }
     }
 
     #[test]

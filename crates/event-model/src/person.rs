@@ -74,7 +74,18 @@ impl PersonKey {
     }
 
     fn of(letter: char, id: &str) -> Self {
-        Self(i64::from_ne_bytes(xxh3_64(format!("{letter}:{id}").as_bytes()).to_ne_bytes()))
+        // Almost every id fits on the stack, and each stored event needs its key.
+        let mut short = [0_u8; 128];
+        let hash = match short.get_mut(..id.len() + 2) {
+            Some(text) => {
+                let (kind, rest) = text.split_at_mut(2);
+                kind.copy_from_slice(&[letter as u8, b':']);
+                rest.copy_from_slice(id.as_bytes());
+                xxh3_64(text)
+            }
+            None => xxh3_64(format!("{letter}:{id}").as_bytes()),
+        };
+        Self(hash.cast_signed())
     }
 }
 
@@ -123,6 +134,11 @@ mod tests {
     fn golden_keys() {
         assert_eq!(PersonId::User("user_1".into()).key(), PersonKey(xxh3_64(b"u:user_1").cast_signed()));
         assert_ne!(PersonId::User("1".into()).key(), PersonId::Anonymous("1".into()).key());
+        for length in [0, 1, 125, 126, 127, 1_024] {
+            let id = "x".repeat(length);
+            let expected = xxh3_64(format!("a:{id}").as_bytes()).cast_signed();
+            assert_eq!(PersonId::Anonymous(id).key(), PersonKey(expected), "{length} bytes");
+        }
         assert_eq!(PersonKey::of_event(Some("1"), Some("2")), Some(PersonId::User("1".into()).key()));
         assert_eq!(PersonKey::of_event(None, Some("2")), Some(PersonId::Anonymous("2".into()).key()));
     }
