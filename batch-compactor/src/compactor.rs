@@ -36,12 +36,38 @@ pub struct Compactor {
 pub(crate) struct Memory {
     /// How many of a message's receives ended because storage failed.
     pub(crate) excused: HashMap<MessageId, u32>,
-    /// How many times in a row a project's storage failed.
-    pub(crate) streaks: HashMap<ProjectId, u32>,
-    /// Messages of a newer version, laid aside.
-    pub(crate) newer: HashMap<MessageId, Vec<Receipt>>,
+    /// How many times in a row a project's storage failed, and how the last time.
+    pub(crate) streaks: HashMap<ProjectId, (u32, String)>,
+    /// Messages that were put back because their project's storage failed.
+    pub(crate) postponed: HashMap<MessageId, ProjectId>,
+    /// Messages of a newer version.
+    pub(crate) newer: HashMap<MessageId, Aside>,
     /// When these were laid aside last.
     newer_at: Option<Instant>,
+}
+
+/// A message that is laid aside.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    pub(crate) receipts: Vec<Receipt>,
+    /// Whose it is, where the queue knows it.
+    pub(crate) project: Option<ProjectId>,
+}
+
+impl Memory {
+    /// A project whose messages wait because its storage fails.
+    fn trouble(&self, concerns: impl Fn(&ProjectId) -> bool) -> Option<(ProjectId, String)> {
+        let project = self.postponed.values().find(|project| concerns(project))?;
+        let (_, detail) = self.streaks.get(project)?;
+        Some((project.clone(), detail.clone()))
+    }
+
+    /// How many messages wait that certainly do not concern a flush.
+    fn of_others(&self, concerns: impl Fn(&ProjectId) -> bool) -> u64 {
+        let postponed = self.postponed.values().filter(|project| !concerns(project)).count();
+        let newer = self.newer.values().filter_map(|aside| aside.project.as_ref()).filter(|project| !concerns(project));
+        (postponed + newer.count()) as u64
+    }
 }
 
 impl Compactor {
@@ -99,26 +125,54 @@ impl Compactor {
     /// [`CompactorError::NotStored`] if a project's storage fails, [`CompactorError::Newer`] if messages of a newer
     /// version are left, [`CompactorError::Queue`] if the queue fails. Nothing is lost by any of them.
     pub async fn flush(&self) -> Result<DrainReport, CompactorError> {
+        self.flush_of(None).await
+    }
+
+    /// As [`Self::flush`], for the events of one project: another project's trouble is not waited for.
+    ///
+    /// # Errors
+    /// As [`Self::flush`], where they concern the project.
+    pub async fn flush_project(&self, project: &ProjectId) -> Result<DrainReport, CompactorError> {
+        self.flush_of(Some(project)).await
+    }
+
+    async fn flush_of(&self, project: Option<&ProjectId>) -> Result<DrainReport, CompactorError> {
         let called = Instant::now();
+        let concerns = |found: &ProjectId| project.is_none_or(|project| project == found);
         let mut total = DrainReport::default();
         loop {
             let stats = self.queue.stats().await?;
-            let waiting = stats.visible + stats.in_flight;
             // What is left was sent after the call.
             let all_later = stats.oldest_age.is_some_and(|age| age + AGE_SLACK < called.elapsed());
-            if waiting == 0 || all_later {
+            if stats.visible + stats.in_flight == 0 || all_later {
                 return Ok(total);
             }
             let report = self.drain_waiting(FLUSH_WAIT).await?;
-            if let Some(failure) = report.failures.iter().find(|failure| failure.storage) {
+            if let Some(failure) = report.failures.iter().find(|failure| failure.storage && concerns(&failure.project))
+            {
                 let (project, detail) = (failure.project.clone(), failure.detail.clone());
                 return Err(CompactorError::NotStored { project, detail });
             }
-            let newer = self.memory.lock().await.newer.len();
-            if newer > 0 && !report.more {
+            let (more, received) = (report.more, report.messages);
+            total.merge(report);
+            if more {
+                continue;
+            }
+            let memory = self.memory.lock().await;
+            let newer = memory.newer.values().filter(|aside| aside.project.as_ref().is_none_or(concerns)).count();
+            if newer > 0 {
                 return Err(CompactorError::Newer { messages: newer });
             }
-            total.merge(report);
+            if received > 0 {
+                continue;
+            }
+            // Rather than wait for the next try, which may be a minute away.
+            if let Some((project, detail)) = memory.trouble(concerns) {
+                return Err(CompactorError::NotStored { project, detail });
+            }
+            if stats.visible == 0 && stats.in_flight <= memory.of_others(concerns) {
+                return Ok(total);
+            }
         }
     }
 
@@ -189,7 +243,7 @@ impl Compactor {
         if memory.newer.is_empty() || !due {
             return;
         }
-        let receipts: Vec<Receipt> = memory.newer.values().flatten().cloned().collect();
+        let receipts: Vec<Receipt> = memory.newer.values().flat_map(|aside| &aside.receipts).cloned().collect();
         match self.queue.extend(&receipts, self.settings.newer_rest).await {
             Ok(()) => memory.newer_at = Some(Instant::now()),
             Err(error) => error!(%error, "messages of a newer version could not be kept aside"),

@@ -11,7 +11,7 @@ use lake::IngestReport;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use crate::compactor::{Compactor, Memory};
+use crate::compactor::{Aside, Compactor, Memory};
 use crate::decode::{self, Decoded, ProjectBatch};
 use crate::error::IngestFailure;
 use crate::receipts::{Receipts, acknowledge};
@@ -195,7 +195,7 @@ impl Pass<'_> {
 
     /// Puts a project's messages back because its storage fails. It is not held against them.
     async fn postpone(&mut self, batch: &ProjectBatch, detail: String) {
-        let streak = self.memory.failed(batch);
+        let streak = self.memory.failed(batch, &detail);
         let delay = self.compactor.backoff(streak);
         error!(
             project = %batch.project, error = detail, messages = batch.deliveries.len(),
@@ -259,12 +259,12 @@ impl Pass<'_> {
             }
             error!(%message, version, "a message was written by a newer version; it stays in the queue: upgrade");
             self.report.newer_messages += 1;
-            let receipts = self.receipts.take([message]);
+            let aside = Aside { receipts: self.receipts.take([message]), project: delivery.project };
             let rest = self.compactor.settings.newer_rest;
-            if let Err(error) = self.compactor.queue.extend(&receipts, rest).await {
+            if let Err(error) = self.compactor.queue.extend(&aside.receipts, rest).await {
                 warn!(%error, "a message of a newer version could not be laid aside");
             }
-            self.memory.newer.insert(message, receipts);
+            self.memory.newer.insert(message, aside);
         }
     }
 
@@ -348,7 +348,7 @@ fn millis(duration: Duration) -> u64 {
 
 impl Memory {
     fn streak(&self, project: &ProjectId) -> u32 {
-        self.streaks.get(project).copied().unwrap_or(0)
+        self.streaks.get(project).map_or(0, |(streak, _)| *streak)
     }
 
     /// Notes that a project's storage works again.
@@ -356,6 +356,7 @@ impl Memory {
         self.streaks.remove(&batch.project);
         for message in &batch.batch.messages {
             self.excused.remove(&message.message_id);
+            self.postponed.remove(&message.message_id);
         }
     }
 
@@ -367,9 +368,13 @@ impl Memory {
     }
 
     /// Notes that a project's storage failed; returns how many times in a row.
-    fn failed(&mut self, batch: &ProjectBatch) -> u32 {
-        let streak = self.streaks.entry(batch.project.clone()).or_default();
+    fn failed(&mut self, batch: &ProjectBatch, detail: &str) -> u32 {
+        for message in &batch.batch.messages {
+            self.postponed.insert(message.message_id, batch.project.clone());
+        }
+        let (streak, last) = self.streaks.entry(batch.project.clone()).or_default();
         *streak = streak.saturating_add(1);
+        detail.clone_into(last);
         *streak
     }
 }

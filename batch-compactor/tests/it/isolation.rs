@@ -171,6 +171,27 @@ async fn projects_fail_independently() {
 }
 
 #[tokio::test]
+async fn a_flush_of_one_project_does_not_wait_for_the_trouble_of_another() {
+    let queue = queue();
+    let recorder = Recorder::new(|project, _| if project.as_str() == "broken" { Err(storage_down()) } else { Ok(()) });
+    let mut newer = outgoing(&envelope("old", 9, [event(9)]));
+    newer.body = [&[0x20], &newer.body[1..]].concat().into();
+    queue.send(vec![newer]).await.unwrap();
+    let messages = [("a", 1), ("broken", 2), ("broken", 3)];
+    send(&queue, &messages.map(|(name, message)| envelope(name, message, [event(message)]))).await;
+    let compactor =
+        compactor(&queue, &recorder, CompactorSettings { first_backoff: Duration::from_secs(5), ..quick() });
+    compactor.flush_project(&project("a")).await.unwrap();
+    assert_eq!(recorder.messages(), [[1]]);
+    let broken = compactor.flush_project(&project("broken")).await;
+    assert!(matches!(broken, Err(CompactorError::NotStored { .. })), "at once, although the next try is seconds away");
+    assert!(matches!(compactor.flush_project(&project("old")).await, Err(CompactorError::Newer { messages: 1 })));
+    send(&queue, &[envelope("a", 4, [event(4)])]).await;
+    compactor.flush_project(&project("a")).await.unwrap();
+    assert_eq!(recorder.messages(), [[1], [4]]);
+}
+
+#[tokio::test]
 async fn a_message_of_a_newer_version_stays_in_the_queue_and_a_flush_says_so() {
     let (queue, recorder) = (queue(), Recorder::willing());
     let mut newer = outgoing(&envelope("shop", 2, [event(2)]));

@@ -28,8 +28,8 @@ pub(crate) struct LocalControl {
 
 #[async_trait]
 impl Control for LocalControl {
-    async fn flush(&self, _project: &ProjectId) -> Result<(), Problem> {
-        match self.compactor.flush().await {
+    async fn flush(&self, project: &ProjectId) -> Result<(), Problem> {
+        match self.compactor.flush_project(project).await {
             Ok(_) => Ok(()),
             Err(CompactorError::Queue(error)) => Err(queue_problem(error)),
             Err(error @ CompactorError::NotStored { .. }) => {
