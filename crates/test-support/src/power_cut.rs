@@ -59,8 +59,10 @@ impl PowerCut {
     /// # Errors
     /// Of the file system.
     pub fn sync_file(&self, path: &Path) -> io::Result<()> {
+        // Locked before the look: of two fsyncs at a time, the one that saw less must not have the last word.
+        let mut durable = self.durable.lock();
         let content = fs::read(path)?;
-        self.durable.lock().contents.insert(fs::metadata(path)?.ino(), content);
+        durable.contents.insert(fs::metadata(path)?.ino(), content);
         Ok(())
     }
 
@@ -69,6 +71,7 @@ impl PowerCut {
     /// # Errors
     /// Of the file system.
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let mut durable = self.durable.lock();
         let mut names = BTreeMap::new();
         for entry in fs::read_dir(path)? {
             let entry = entry?;
@@ -76,7 +79,7 @@ impl PowerCut {
             let named = if metadata.is_dir() { Named::Folder } else { Named::File(metadata.ino()) };
             names.insert(entry.file_name(), named);
         }
-        self.durable.lock().folders.insert(path.canonicalize()?, names);
+        durable.folders.insert(path.canonicalize()?, names);
         Ok(())
     }
 
