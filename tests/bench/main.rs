@@ -4,6 +4,9 @@
 //! that the client that makes the load on the same cores does not count. With `--full` the long ones are run at full
 //! length. With `--write FILE` the table is also written as a page.
 
+#![allow(clippy::indexing_slicing, reason = "indexing JSON gives null where there is nothing")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
+
 mod collector;
 mod commits;
 mod compaction;

@@ -242,7 +242,7 @@ async fn a_released_delivery_does_not_count(harness: &impl Harness) {
     let released = if harness.capabilities().uncounted_release { harness.capabilities().max_receives + 3 } else { 1 };
     for _ in 0..released {
         let delivery = receive(queue.as_ref(), 1).await.remove(0);
-        queue.release(&[delivery.receipt.clone()], VISIBILITY).await.unwrap();
+        queue.release(std::slice::from_ref(&delivery.receipt), VISIBILITY).await.unwrap();
         assert!(receive(queue.as_ref(), 1).await.is_empty(), "a released message is hidden until its delay is over");
         harness.advance(PAST_VISIBILITY).await;
     }

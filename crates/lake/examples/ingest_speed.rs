@@ -2,7 +2,12 @@
 //!
 //! `cargo run --release -p lake --example ingest_speed -- [events a drain] [drains]`
 
-#![allow(clippy::indexing_slicing, clippy::print_stdout, clippy::unwrap_used, reason = "a command for people; it may stop at the first failure")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a command for people; it may stop at the first failure"
+)]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
