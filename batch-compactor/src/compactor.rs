@@ -1,17 +1,17 @@
 //! The compactor: drains the queue once, until all that was accepted is stored, or for as long as the process lives.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use event_model::ProjectId;
-use event_queue::{MessageId, Queue, Receipt};
+use event_queue::{Queue, Receipt};
 use lake::Lake;
 use tokio::sync::{Mutex, watch};
 use tracing::{debug, error};
 
 use crate::destination::Destination;
 use crate::error::CompactorError;
+use crate::memory::Memory;
 use crate::pass;
 use crate::report::{DrainReport, Observer};
 use crate::settings::CompactorSettings;
@@ -29,45 +29,6 @@ pub struct Compactor {
     observer: Option<Arc<dyn Observer>>,
     /// Held for the length of a drain: two in one process would only take each other's messages.
     memory: Mutex<Memory>,
-}
-
-/// What a compactor remembers from drain to drain. Losing it costs time and nothing else.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// How many of a message's receives ended because storage failed.
-    pub(crate) excused: HashMap<MessageId, u32>,
-    /// How many times in a row a project's storage failed, and how the last time.
-    pub(crate) streaks: HashMap<ProjectId, (u32, String)>,
-    /// Messages that were put back because their project's storage failed.
-    pub(crate) postponed: HashMap<MessageId, ProjectId>,
-    /// Messages of a newer version.
-    pub(crate) newer: HashMap<MessageId, Aside>,
-    /// When these were laid aside last.
-    newer_at: Option<Instant>,
-}
-
-/// A message that is laid aside.
-#[derive(Debug)]
-pub(crate) struct Aside {
-    pub(crate) receipts: Vec<Receipt>,
-    /// Whose it is, where the queue knows it.
-    pub(crate) project: Option<ProjectId>,
-}
-
-impl Memory {
-    /// A project whose messages wait because its storage fails.
-    fn trouble(&self, concerns: impl Fn(&ProjectId) -> bool) -> Option<(ProjectId, String)> {
-        let project = self.postponed.values().find(|project| concerns(project))?;
-        let (_, detail) = self.streaks.get(project)?;
-        Some((project.clone(), detail.clone()))
-    }
-
-    /// How many messages wait that certainly do not concern a flush.
-    fn of_others(&self, concerns: impl Fn(&ProjectId) -> bool) -> u64 {
-        let postponed = self.postponed.values().filter(|project| !concerns(project)).count();
-        let newer = self.newer.values().filter_map(|aside| aside.project.as_ref()).filter(|project| !concerns(project));
-        (postponed + newer.count()) as u64
-    }
 }
 
 impl Compactor {

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::decode::{Batches, Growing};
-use crate::rows::{EventSeed, RequestFacts, Rows, Unusable};
+use crate::event_reader::EventSeed;
+use crate::rows::{RequestFacts, Rows, Unusable};
 
 /// Why an envelope was not read to its end.
 #[derive(Debug, PartialEq, Eq)]

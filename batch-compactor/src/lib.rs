@@ -11,15 +11,21 @@
 //! comes again; the lake removes what it has already. That is all of "exactly once" that lives here, and
 //! `tests/it/guards.rs` shows for each rule that it is needed.
 
-// In the order of the journey.
+// From messages to rows.
 mod decode;
 mod envelope_reader;
+mod event_reader;
+mod fields;
 mod rows;
 
+// From rows to the lake, and back to the queue.
+mod attempt;
 mod destination;
+mod memory;
 mod pass;
 mod receipts;
 
+// Again and again.
 mod compactor;
 
 mod error;

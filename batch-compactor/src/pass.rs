@@ -1,21 +1,21 @@
 //! One drain: receive, decode, store, acknowledge; and what happens to a message where one of these fails.
 
-use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use event_model::Timestamp;
 use event_model::limits::MAX_MESSAGE_BYTES;
-use event_model::{ProjectId, Timestamp};
 use event_queue::{Delivery, MessageId, QueueError};
 use futures::StreamExt as _;
 use lake::IngestReport;
-use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use crate::compactor::{Aside, Compactor, Memory};
+use crate::attempt::Attempt;
+use crate::compactor::Compactor;
 use crate::decode::{self, Decoded, ProjectBatch};
 use crate::error::IngestFailure;
+use crate::memory::{Aside, Memory};
 use crate::receipts::{Receipts, acknowledge};
-use crate::report::{DrainReport, Failure};
+use crate::report::{DrainReport, Failure, millis};
 
 /// One drain under way.
 pub(crate) struct Pass<'c> {
@@ -23,13 +23,6 @@ pub(crate) struct Pass<'c> {
     memory: &'c mut Memory,
     receipts: &'c Receipts,
     report: DrainReport,
-}
-
-/// What storing one project's batch came to.
-struct Attempt {
-    batch: ProjectBatch,
-    result: Result<IngestReport, IngestFailure>,
-    elapsed: Duration,
 }
 
 /// How messages are put back.
@@ -295,86 +288,7 @@ impl Pass<'_> {
     }
 }
 
-impl Compactor {
-    /// Stores a batch, trying again while storage fails and patience lasts. A project that was in trouble already
-    /// gets one try a drain, so that others do not wait for it.
-    async fn attempt(&self, batch: ProjectBatch, streak: u32) -> Attempt {
-        let started = Instant::now();
-        let mut tries = 0;
-        loop {
-            let tried = Instant::now();
-            let (destination, project, rows) = (self.destination.clone(), batch.project.clone(), batch.batch.clone());
-            let result = apart(async move { destination.ingest(&project, rows).await }).await;
-            let result = match result {
-                Some(result) => result.map_err(IngestFailure::from),
-                None => Err(IngestFailure::Batch("storing it panicked".to_owned())),
-            };
-            tries += 1;
-            let wait = self.backoff(tries);
-            let patient = streak == 0 && started.elapsed() + wait < self.settings.storage_patience;
-            match result {
-                Err(IngestFailure::Storage(error)) if patient => {
-                    warn!(project = %batch.project, %error, wait_ms = millis(wait), "storage failed; trying again");
-                    tokio::time::sleep(wait).await;
-                }
-                result => return Attempt { batch, result, elapsed: tried.elapsed() },
-            }
-        }
-    }
-
-    /// The wait after the `count`-th failure in a row: doubling, half of it by chance so that compactors that failed
-    /// together do not return together.
-    pub(crate) fn backoff(&self, count: u32) -> Duration {
-        let full = self.settings.first_backoff.saturating_mul(1 << count.saturating_sub(1).min(20));
-        full.min(self.settings.visibility).mul_f64(0.5 + fastrand::f64() / 2.0)
-    }
-}
-
-/// Runs a future as a task of its own, which a panic ends alone and which ends with its caller; `None`: it panicked.
-async fn apart<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(future);
-    tasks.join_next().await?.ok()
-}
-
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Memory {
-    fn streak(&self, project: &ProjectId) -> u32 {
-        self.streaks.get(project).map_or(0, |(streak, _)| *streak)
-    }
-
-    /// Notes that a project's storage works again.
-    fn stored(&mut self, batch: &ProjectBatch) {
-        self.streaks.remove(&batch.project);
-        for message in &batch.batch.messages {
-            self.excused.remove(&message.message_id);
-            self.postponed.remove(&message.message_id);
-        }
-    }
-
-    /// Notes receives that were not the messages' fault, for a queue that counts them.
-    fn excuse(&mut self, deliveries: &[Delivery]) {
-        for delivery in deliveries {
-            *self.excused.entry(delivery.message_id).or_default() += 1;
-        }
-    }
-
-    /// Notes that a project's storage failed; returns how many times in a row.
-    fn failed(&mut self, batch: &ProjectBatch, detail: &str) -> u32 {
-        for message in &batch.batch.messages {
-            self.postponed.insert(message.message_id, batch.project.clone());
-        }
-        let (streak, last) = self.streaks.entry(batch.project.clone()).or_default();
-        *streak = streak.saturating_add(1);
-        detail.clone_into(last);
-        *streak
-    }
 }

@@ -98,3 +98,8 @@ pub trait Observer: Send + Sync {
     /// A drain is over.
     fn drained(&self, report: &DrainReport);
 }
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

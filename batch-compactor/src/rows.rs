@@ -3,7 +3,6 @@
 //! No event exists as a value of its own: a text goes from the message's bytes into its column. Columns that an event
 //! does not have are not touched at all; they are padded with nulls when they next get a value, or at the end.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,135 +15,11 @@ use event_model::event::DEFAULT_NAMESPACE;
 use event_model::identity::ties_of;
 use event_model::{Event, EventId, EventType, PersonKey, Tie, Timestamp, columns};
 use event_queue::Geo;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-/// The text columns that an event itself carries. A [`Field::Text`] is an index into this list.
-const TEXTS: [&str; 42] = [
-    columns::EVENT,
-    columns::NAMESPACE,
-    columns::USER_ID,
-    columns::ANONYMOUS_ID,
-    columns::SESSION_ID,
-    columns::GROUP_ID,
-    columns::SOURCE,
-    columns::LIBRARY,
-    columns::LIBRARY_VERSION,
-    columns::SERVICE,
-    columns::SERVICE_VERSION,
-    columns::REQUEST_ID,
-    columns::URL,
-    columns::PATH,
-    columns::HOST,
-    columns::TITLE,
-    columns::REFERRER,
-    columns::REFERRER_HOST,
-    columns::UTM_SOURCE,
-    columns::UTM_MEDIUM,
-    columns::UTM_CAMPAIGN,
-    columns::UTM_TERM,
-    columns::UTM_CONTENT,
-    columns::CLICK_ID_TYPE,
-    columns::CLICK_ID,
-    columns::CHANNEL,
-    columns::BROWSER,
-    columns::BROWSER_VERSION,
-    columns::OS,
-    columns::OS_VERSION,
-    columns::DEVICE_TYPE,
-    columns::COUNTRY,
-    columns::REGION,
-    columns::CITY,
-    columns::TIMEZONE,
-    columns::LOCALE,
-    columns::BOT_REASON,
-    columns::PROPERTIES,
-    columns::CONTEXT,
-    columns::TRAITS,
-    columns::TYPE,
-    columns::PROTOCOL,
-];
-
-const EVENT: usize = text(columns::EVENT);
-const NAMESPACE: usize = text(columns::NAMESPACE);
-const USER_ID: usize = text(columns::USER_ID);
-const ANONYMOUS_ID: usize = text(columns::ANONYMOUS_ID);
-const SOURCE: usize = text(columns::SOURCE);
-const COUNTRY: usize = text(columns::COUNTRY);
-const REGION: usize = text(columns::REGION);
-const CITY: usize = text(columns::CITY);
-const TIMEZONE: usize = text(columns::TIMEZONE);
-const TYPE: usize = text(columns::TYPE);
-const PROTOCOL: usize = text(columns::PROTOCOL);
-
-/// The source of events that name none.
-const DEFAULT_SOURCE: &str = "api";
-
-/// Where a field of an event's JSON goes.
-#[derive(Clone, Copy)]
-enum Field {
-    EventId,
-    Position,
-    Type,
-    Timestamp,
-    OriginalTimestamp,
-    PreviousId,
-    IsBot,
-    /// The index in [`TEXTS`].
-    Text(usize),
-    /// Kept as the JSON text it is.
-    Json(usize),
-}
-
-/// The fields of an event in the order in which [`Event`] writes them, so that a search from the last one found is
-/// over after a step or two.
-const FIELDS: [(&str, Field); 47] = fields();
-
-#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses an index that is out of range")]
-const fn fields() -> [(&'static str, Field); 47] {
-    let mut fields = [(columns::EVENT_ID, Field::EventId); 47];
-    fields[1] = (columns::POSITION, Field::Position);
-    fields[2] = (columns::TYPE, Field::Type);
-    fields[3] = (columns::EVENT, Field::Text(EVENT));
-    fields[4] = (columns::NAMESPACE, Field::Text(NAMESPACE));
-    fields[5] = (columns::TIMESTAMP, Field::Timestamp);
-    fields[6] = (columns::ORIGINAL_TIMESTAMP, Field::OriginalTimestamp);
-    fields[7] = (columns::USER_ID, Field::Text(USER_ID));
-    fields[8] = (columns::ANONYMOUS_ID, Field::Text(ANONYMOUS_ID));
-    fields[9] = ("previous_id", Field::PreviousId);
-    fields[10] = (columns::IS_BOT, Field::IsBot);
-    let (mut place, mut index) = (11, text(columns::SESSION_ID));
-    while place < fields.len() {
-        fields[place] = (TEXTS[index], if is_json(TEXTS[index]) { Field::Json(index) } else { Field::Text(index) });
-        place += 1;
-        index += 1;
-    }
-    fields
-}
-
-const fn is_json(name: &str) -> bool {
-    same(name, columns::PROPERTIES) || same(name, columns::CONTEXT) || same(name, columns::TRAITS)
-}
-
-/// The index in [`TEXTS`]; does not compile for a name that is not there.
-#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses an index that is out of range")]
-const fn text(name: &str) -> usize {
-    let mut index = 0;
-    while !same(TEXTS[index], name) {
-        index += 1;
-    }
-    index
-}
-
-#[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses an index that is out of range")]
-const fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut place = 0;
-    while place < one.len() && place < other.len() && one[place] == other[place] {
-        place += 1;
-    }
-    place == one.len() && place == other.len()
-}
+use crate::fields::{
+    ANONYMOUS_ID, CITY, COUNTRY, DEFAULT_SOURCE, EVENT, NAMESPACE, PROTOCOL, REGION, SOURCE, TEXTS, TIMEZONE, TYPE,
+    USER_ID,
+};
 
 /// What an event takes over from its envelope.
 #[derive(Clone, Debug)]
@@ -256,7 +131,7 @@ impl Rows {
     }
 
     /// Puts a text into the row that is being written; `Err` if it has one already.
-    fn put(&mut self, index: usize, value: &str) -> Result<(), &'static str> {
+    pub(crate) fn put(&mut self, index: usize, value: &str) -> Result<(), &'static str> {
         let len = self.len;
         let Some(builder) = self.texts.get_mut(index) else { return Ok(()) };
         let filled = builder.len();
@@ -285,7 +160,7 @@ impl Rows {
     }
 
     /// Completes the row that is being written.
-    fn end_row(&mut self, scalars: Scalars, facts: &RequestFacts) -> Result<(), RowProblem> {
+    pub(crate) fn end_row(&mut self, scalars: Scalars, facts: &RequestFacts) -> Result<(), RowProblem> {
         let timestamp = scalars.timestamp.unwrap_or_default();
         let person = PersonKey::of_event(self.current(USER_ID), self.current(ANONYMOUS_ID));
         if let Some(unusable) = Unusable::check(person.is_some(), timestamp, facts.received_at) {
@@ -348,14 +223,14 @@ impl Rows {
 
 /// The fields of an event that are not text.
 #[derive(Default)]
-struct Scalars {
-    event_id: Option<EventId>,
-    position: u32,
-    kind: EventType,
-    timestamp: Option<Timestamp>,
-    original_timestamp: Option<Timestamp>,
-    previous_id: Option<String>,
-    is_bot: bool,
+pub(crate) struct Scalars {
+    pub(crate) event_id: Option<EventId>,
+    pub(crate) position: u32,
+    pub(crate) kind: EventType,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) original_timestamp: Option<Timestamp>,
+    pub(crate) previous_id: Option<String>,
+    pub(crate) is_bot: bool,
 }
 
 /// Why a row was not completed.
@@ -365,126 +240,4 @@ pub(crate) enum RowProblem {
     Damaged(&'static str),
     /// The event can be read but not stored.
     Unusable(Unusable),
-}
-
-/// Reads one event of an envelope into the next row. After an error the rows are broken and must be thrown away:
-/// columns may differ in length.
-pub(crate) struct EventSeed<'r> {
-    pub(crate) rows: &'r mut Rows,
-    pub(crate) facts: &'r RequestFacts,
-    /// Set where the error is about one event, not about the JSON.
-    pub(crate) unusable: &'r mut Option<Unusable>,
-}
-
-impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for EventSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut scalars = Scalars::default();
-        let mut cursor = 0;
-        while let Some(found) = map.next_key_seed(FieldName { cursor: &mut cursor })? {
-            match found {
-                Some(Field::Text(index)) => map.next_value_seed(TextSeed { rows: self.rows, index })?,
-                Some(Field::Json(index)) => {
-                    if let Some(json) = map.next_value::<Option<&RawValue>>()? {
-                        self.rows.put(index, json.get()).map_err(A::Error::custom)?;
-                    }
-                }
-                Some(Field::EventId) => scalars.event_id = map.next_value()?,
-                Some(Field::Position) => scalars.position = map.next_value()?,
-                Some(Field::Type) => scalars.kind = map.next_value()?,
-                Some(Field::Timestamp) => scalars.timestamp = map.next_value()?,
-                Some(Field::OriginalTimestamp) => scalars.original_timestamp = map.next_value()?,
-                Some(Field::PreviousId) => scalars.previous_id = map.next_value()?,
-                Some(Field::IsBot) => scalars.is_bot = map.next_value()?,
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        self.rows.end_row(scalars, self.facts).map_err(|problem| match problem {
-            RowProblem::Damaged(what) => A::Error::custom(what),
-            RowProblem::Unusable(unusable) => {
-                *self.unusable = Some(unusable);
-                A::Error::custom("an event cannot be stored")
-            }
-        })
-    }
-}
-
-/// Finds a field's name, starting after the one found last.
-struct FieldName<'c> {
-    cursor: &'c mut usize,
-}
-
-impl<'de> DeserializeSeed<'de> for FieldName<'_> {
-    type Value = Option<Field>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Field>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName<'_> {
-    type Value = Option<Field>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a field's name")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Option<Field>, E> {
-        let (before, after) = FIELDS.split_at_checked(*self.cursor).unwrap_or((&FIELDS, &[]));
-        for (step, (candidate, field)) in after.iter().chain(before).enumerate() {
-            if *candidate == name {
-                *self.cursor = (*self.cursor + step + 1) % FIELDS.len();
-                return Ok(Some(*field));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Reads a text, or null, into a column. An empty namespace or source counts as absent, as in [`Event`].
-struct TextSeed<'r> {
-    rows: &'r mut Rows,
-    index: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for TextSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("text")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        if value.is_empty() && matches!(self.index, NAMESPACE | SOURCE) {
-            return Ok(());
-        }
-        self.rows.put(self.index, value).map_err(E::custom)
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
 }
