@@ -66,20 +66,29 @@ impl PowerCut {
         Ok(())
     }
 
-    /// The names in the folder are durable now.
+    /// The names in the folder are durable now. What lies outside the watched folder is not looked at.
     ///
     /// # Errors
     /// Of the file system.
     pub fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        let path = path.canonicalize()?;
+        if !path.starts_with(&self.base) {
+            return Ok(());
+        }
         let mut durable = self.durable.lock();
         let mut names = BTreeMap::new();
-        for entry in fs::read_dir(path)? {
+        for entry in fs::read_dir(&path)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
+            let metadata = match entry.metadata() {
+                Ok(metadata) => metadata,
+                // Taken away since the folder was listed: it has no name to keep.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let named = if metadata.is_dir() { Named::Folder } else { Named::File(metadata.ino()) };
             names.insert(entry.file_name(), named);
         }
-        durable.folders.insert(path.canonicalize()?, names);
+        durable.folders.insert(path, names);
         Ok(())
     }
 
