@@ -29,7 +29,7 @@ impl Gate {
     /// Waits for a place to run in.
     ///
     /// # Errors
-    /// `rate_limited` at once when the waiting list is full, or when `deadline` comes before a place is free.
+    /// `too_many_questions` at once when the waiting list is full, or when `deadline` comes before a place is free.
     pub(crate) async fn enter(&self, deadline: Instant) -> Result<Place, Problem> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| busy())?;
         let running = timeout_at(deadline, Arc::clone(&self.running).acquire_owned()).await;
@@ -41,7 +41,7 @@ impl Gate {
 }
 
 fn busy() -> Problem {
-    Problem::new(ErrorCode::RateLimited, "Too many questions are being answered at this moment.").retry_after(1)
+    Problem::new(ErrorCode::TooManyQuestions, "").retry_after(1)
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         let third = gate.enter(soon).await.unwrap_err();
-        assert_eq!((third.code, third.retry_after), (ErrorCode::RateLimited, Some(1)));
+        assert_eq!((third.code, third.retry_after), (ErrorCode::TooManyQuestions, Some(1)));
         drop(first);
         assert!(second.await.unwrap().is_ok());
         assert!(gate.enter(soon).await.is_ok(), "places are given back");
@@ -72,6 +72,6 @@ mod tests {
         let gate = Gate::new(1, 1);
         let _first = gate.enter(Instant::now() + Duration::from_secs(1)).await.unwrap();
         let late = gate.enter(Instant::now() + Duration::from_millis(20)).await.unwrap_err();
-        assert_eq!(late.code, ErrorCode::RateLimited);
+        assert_eq!(late.code, ErrorCode::TooManyQuestions);
     }
 }

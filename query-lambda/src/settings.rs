@@ -10,7 +10,7 @@ pub struct QuerySettings {
     pub time_limit: Duration,
     /// How many questions run at the same time (`HEADWATER_QUERY_CONCURRENT`, the number of cores).
     pub concurrent: usize,
-    /// How many more may wait for a place (`HEADWATER_QUERY_WAITING`, 64); the next is answered `rate_limited`.
+    /// How many more may wait for a place (`HEADWATER_QUERY_WAITING`, 64); the next is answered `too_many_questions`.
     pub waiting: usize,
     /// Threads that questions run on, and partitions of a plan (`HEADWATER_QUERY_THREADS`, the number of cores).
     pub threads: usize,

@@ -71,6 +71,8 @@ pub enum ErrorCode {
     VersionGone,
     /// There is no such version of the table.
     VersionUnknown,
+    /// As many questions run and wait as this server takes.
+    TooManyQuestions,
     /// The answer took longer than is allowed.
     QuestionTimeout,
     /// The answer needs more memory than is allowed.
@@ -117,6 +119,7 @@ impl ErrorCode {
         Self::InvalidCursor,
         Self::VersionGone,
         Self::VersionUnknown,
+        Self::TooManyQuestions,
         Self::QuestionTimeout,
         Self::QuestionMemory,
         Self::DataNewer,
@@ -323,6 +326,12 @@ impl ErrorCode {
                 400,
                 "There is no such version of the table.",
                 "Use a version up to the newest, which the detail names.",
+            ),
+            Self::TooManyQuestions => (
+                "too_many_questions",
+                429,
+                "As many questions run and wait as this server takes.",
+                "Wait the seconds in Retry-After, then ask again; who runs the server sets how many it takes.",
             ),
             Self::QuestionTimeout => (
                 "question_timeout",

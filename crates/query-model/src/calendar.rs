@@ -71,6 +71,16 @@ impl Intervals {
     }
 }
 
+/// Why a period holds no time: its ends are swapped, or the time zone skipped all of it.
+fn empty(period: &Period) -> Problem {
+    match period {
+        Period::Between { from, to } if from.start(&TimeZone::UTC) < to.end(&TimeZone::UTC) => {
+            crate::read::refuse("period", "does not exist in this time zone: its clocks were set over it")
+        }
+        Period::Between { .. } | Period::Last { .. } => reversed(),
+    }
+}
+
 impl Calendar {
     /// A calendar by the name of its time zone; `None` if there is no such zone.
     #[must_use]
@@ -94,7 +104,7 @@ impl Calendar {
                 Range { from, until: now.0.checked_add(1).ok_or_else(beyond)? }
             }
         };
-        if range.from >= range.until { Err(reversed()) } else { Ok(range) }
+        if range.from < range.until { Ok(range) } else { Err(empty(period)) }
     }
 
     /// Cuts a range into all intervals that it touches.
@@ -337,6 +347,18 @@ mod tests {
         assert_eq!(text(last(1, Interval::Month).from), "2026-01-01T05:00:00Z");
         assert_eq!(text(last(2, Interval::Week).from), "2025-12-29T05:00:00Z");
         assert_eq!(text(last(24, Interval::Hour).from), "2026-01-09T04:00:00Z");
+    }
+
+    #[test]
+    fn a_day_that_a_zone_skipped_is_refused_by_its_name() {
+        let refused = |from: &str, to: &str| {
+            let calendar = Calendar::new("Pacific/Apia", WeekStart::Monday).unwrap();
+            let period = Period::Between { from: Bound::parse(from).unwrap(), to: Bound::parse(to).unwrap() };
+            calendar.range(&period, Timestamp(0)).unwrap_err().detail
+        };
+        let skipped = refused("2011-12-30", "2011-12-30");
+        assert!(skipped.contains("does not exist in this time zone"), "{skipped}");
+        assert!(refused("2011-12-29", "2011-12-27").contains("lies after"));
     }
 
     #[test]

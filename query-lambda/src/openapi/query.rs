@@ -37,7 +37,7 @@ const WITH_BODY: &[ErrorCode] =
 const WITH_LAKE: &[ErrorCode] = &[ErrorCode::LakeUnavailable, ErrorCode::DataNewer, ErrorCode::QuestionTimeout];
 
 /// What endpoints that run plans may answer.
-const WITH_PLAN: &[ErrorCode] = &[ErrorCode::RateLimited, ErrorCode::QuestionMemory];
+const WITH_PLAN: &[ErrorCode] = &[ErrorCode::TooManyQuestions, ErrorCode::QuestionMemory];
 
 /// What endpoints with a question may answer.
 const WITH_QUESTION: &[ErrorCode] = &[

@@ -46,7 +46,7 @@ async fn when_the_waiting_list_is_full_the_next_is_told_to_come_back() {
     let deployment = Deployment::with(QuerySettings { concurrent: 1, waiting: 0, ..settings() }).await;
     let place = deployment.service.gate.enter(Instant::now() + Duration::from_secs(60)).await.unwrap();
     let reply = deployment.post(PATH, &question()).await;
-    assert_eq!((reply.problem().1.as_str(), reply.header("retry-after")), ("rate_limited", "1"));
+    assert_eq!((reply.problem().1.as_str(), reply.header("retry-after")), ("too_many_questions", "1"));
     drop(place);
     assert_eq!(deployment.post(PATH, &question()).await.status, 200);
 }
