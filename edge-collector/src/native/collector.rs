@@ -5,21 +5,17 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
-use bytes::Bytes;
 use event_model::limits::MAX_URI_BYTES;
 use event_model::project::{Directory, Key, SharedDirectory};
 use event_model::{ErrorCode, Problem, Project, Timestamp};
-use event_queue::{Envelope, Geo, Outgoing, Queue, QueueError};
+use event_queue::{Geo, Queue, QueueError};
 use http::Method;
 use prometheus_client::registry::Registry;
 
 use super::limiter::Limiter;
 use super::metrics::{Metrics, ProtocolLabel, ReasonLabel, StatusLabel};
 use super::{CollectorSettings, body, reply};
-use crate::{Collected, Decoded, Entropy, Request, Response, admit, collect, decode};
-
-/// Seconds after which a client should try again when something of ours is down.
-const RETRY_SECONDS: u32 = 5;
+use crate::{Collected, Decoded, Entropy, RETRY_SECONDS, Reply, Request, Response, admit, collect, decode, pack};
 
 /// The native collector: what its requests share.
 pub struct Collector {
@@ -47,16 +43,17 @@ impl Collector {
     pub async fn handle(&self, request: http::Request<Body>, remote_ip: Option<IpAddr>) -> http::Response<Body> {
         let start = Instant::now();
         let response = if request.method() == Method::OPTIONS {
-            reply::preflight()
+            Reply::preflight()
         } else {
             match self.take(request, remote_ip).await {
-                Ok(response) => reply::answer(response),
+                Ok(response) => Reply::answer(response),
                 Err(problem) => {
                     log(&problem);
-                    reply::problem(&problem)
+                    Reply::problem(&problem)
                 }
             }
         };
+        let response = reply::send(response);
         let status = StatusLabel { status: response.status().as_u16() };
         self.metrics.requests.get_or_create(&status).inc();
         self.metrics.seconds.observe(start.elapsed().as_secs_f64());
@@ -89,8 +86,7 @@ impl Collector {
         let now = now();
         let (project, key) = self.authenticate(&decoded, now)?;
         let collected = collect(decoded, &project, &key, now, self.entropy(now)?);
-        let messages =
-            collected.envelopes.iter().map(|envelope| self.message(envelope)).collect::<Result<Vec<_>, _>>()?;
+        let messages = pack(&collected.envelopes, self.settings.compression)?;
         if !messages.is_empty() {
             self.queue.send(messages).await.map_err(queue_problem)?;
         }
@@ -123,18 +119,6 @@ impl Collector {
         getrandom::fill(&mut seed).map_err(|_| unavailable())?;
         let daily_salt = self.settings.salt.of_day(now.days()).ok_or_else(unavailable)?;
         Ok(Entropy { seed, daily_salt })
-    }
-
-    fn message(&self, envelope: &Envelope) -> Result<Outgoing, Problem> {
-        let body = envelope
-            .encode(self.settings.compression)
-            .map_err(|error| Problem::from(ErrorCode::Internal).because(error))?;
-        Ok(Outgoing {
-            message_id: envelope.message_id,
-            project: envelope.project.clone(),
-            events: envelope.event_count(),
-            body: Bytes::from(body),
-        })
     }
 
     fn count(&self, collected: &Collected, protocol: &'static str) {

@@ -1,0 +1,68 @@
+//! Answers as every host sends them: the core's, problems, and the headers that browsers need on all of them.
+
+use std::borrow::Cow;
+
+use event_model::Problem;
+use event_model::problem::MEDIA_TYPE;
+
+use crate::request::Response;
+
+/// Seconds after which a client should try again when something of ours is down.
+pub const RETRY_SECONDS: u32 = 5;
+
+/// An answer with its headers, for the host to send as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names, in small letters, and their values.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The core's answer.
+    #[must_use]
+    pub fn answer(response: Response) -> Self {
+        Self::open(response.status, response.body).with("content-type", response.content_type)
+    }
+
+    /// A problem, with `Retry-After` where waiting helps and `Allow` where the method was wrong.
+    #[must_use]
+    pub fn problem(problem: &Problem) -> Self {
+        let status = problem.code.status();
+        let mut reply = Self::open(status, problem.to_json().into_bytes()).with("content-type", MEDIA_TYPE);
+        if let Some(seconds) = problem.retry_after {
+            reply = reply.with("retry-after", seconds.to_string());
+        }
+        if status == 405 {
+            reply = reply.with("allow", "POST, OPTIONS");
+        }
+        reply
+    }
+
+    /// The answer to a browser's preflight: the same for everybody, so no key is looked at, and kept for a day.
+    #[must_use]
+    pub fn preflight() -> Self {
+        Self::open(204, Vec::new())
+            .with("access-control-allow-methods", "POST, OPTIONS")
+            .with(
+                "access-control-allow-headers",
+                "Authorization, Content-Type, Content-Encoding, X-Write-Key, X-Retry-Count",
+            )
+            .with("access-control-max-age", "86400")
+    }
+
+    /// Any origin, since no cookie is ever read: which origins a key takes is checked by the key.
+    fn open(status: u16, body: Vec<u8>) -> Self {
+        Self { status, headers: Vec::with_capacity(6), body }
+            .with("access-control-allow-origin", "*")
+            .with("access-control-expose-headers", "Retry-After")
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
