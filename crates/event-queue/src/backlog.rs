@@ -228,10 +228,11 @@ impl<B: Clone> Backlog<B> {
             visible: count(self.waiting.len()) - in_flight,
             in_flight,
             dead: count(self.dead.len()),
-            bytes: self.bytes,
-            events: self.events,
+            bytes: Some(self.bytes),
+            events: Some(self.events),
             events_sent: None,
             oldest_age: self.waiting.first_key_value().map(|(_, entry)| age(entry)),
+            approximate: false,
         }
     }
 

@@ -201,7 +201,7 @@ async fn an_expired_or_used_receipt_changes_nothing(harness: &impl Harness) {
         queue.ack(&receipts(&third)).await.unwrap();
         queue.ack(&receipts(&third)).await.unwrap();
         queue.ack(&[Receipt("nonsense".to_owned())]).await.unwrap();
-        same(queue.stats().await.unwrap().events, 0, "acknowledging twice counts once");
+        same(queue.stats().await.unwrap().events, Some(0), "acknowledging twice counts once");
     }
 }
 
@@ -232,7 +232,7 @@ async fn a_message_is_dead_after_its_last_delivery(harness: &impl Harness) {
     if harness.capabilities().exact_stats {
         let stats = queue.stats().await.unwrap();
         same((stats.visible, stats.in_flight, stats.dead), (0, 0, 1), "it is kept as a dead letter");
-        same(stats.events, u64::from(message(1).events), "its events are still counted");
+        same(stats.events, Some(u64::from(message(1).events)), "its events are still counted");
     }
 }
 
@@ -266,8 +266,9 @@ async fn the_figures_add_up(harness: &impl Harness) {
     let stats = queue.stats().await.unwrap();
     let left = || (4..=6).map(message);
     same((stats.visible, stats.in_flight, stats.dead), (2, 1, 0), "messages");
-    same(stats.bytes, left().map(|outgoing| outgoing.body.len() as u64).sum(), "bytes of what is left");
-    same(stats.events, left().map(|outgoing| u64::from(outgoing.events)).sum(), "events of what is left");
+    same(stats.bytes, Some(left().map(|outgoing| outgoing.body.len() as u64).sum()), "bytes of what is left");
+    assert!(!stats.approximate, "exact figures say so");
+    same(stats.events, Some(left().map(|outgoing| u64::from(outgoing.events)).sum()), "events of what is left");
     let all: u64 = (1..=6).map(|number| u64::from(message(number).events)).sum();
     assert!(stats.events_sent.is_none_or(|sent| sent == all), "events ever sent");
     assert!(stats.oldest_age.unwrap() >= Duration::from_secs(1), "age of the oldest");

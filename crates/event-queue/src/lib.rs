@@ -11,12 +11,15 @@
 // What waits, and the contract.
 pub mod envelope;
 pub mod queue;
+pub mod sqs_format;
 
 // The queues, in the order of how much they survive.
 #[cfg(feature = "native")]
 pub mod disk;
 #[cfg(feature = "native")]
 pub mod memory;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 // What they share: time, the rules of waiting, and what never got through.
 #[cfg(feature = "native")]

@@ -54,14 +54,16 @@ pub struct QueueStats {
     pub in_flight: u64,
     /// Dead letters.
     pub dead: u64,
-    /// Bytes of all bodies that are kept, dead letters included.
-    pub bytes: u64,
-    /// Events in visible, in-flight and dead messages.
-    pub events: u64,
+    /// Bytes of all bodies that are kept, dead letters included, where the queue knows it (SQS does not).
+    pub bytes: Option<u64>,
+    /// Events in visible, in-flight and dead messages, where the queue knows it (SQS does not).
+    pub events: Option<u64>,
     /// Events in all messages ever sent, where the queue knows it (it outlives restarts).
     pub events_sent: Option<u64>,
-    /// Age of the oldest message that is neither acknowledged nor dead.
+    /// Age of the oldest message that is neither acknowledged nor dead; `None` too where the queue does not know it.
     pub oldest_age: Option<Duration>,
+    /// The figures are roughly right, a while ago (SQS: up to a minute): zero is no proof that nothing waits.
+    pub approximate: bool,
 }
 
 /// Why a queue did not do what it was asked.
@@ -73,9 +75,14 @@ pub enum QueueError {
         /// When trying again makes sense.
         retry_after: Duration,
     },
-    /// It could not be made durable: try again; nothing was acknowledged to the client.
+    /// It could not be made durable, or did not answer, or asks for fewer calls: try again; nothing was acknowledged
+    /// to the client.
     #[error("the queue is unavailable: {0}")]
     Unavailable(String),
+    /// It was asked for something that it does not allow or does not have: no access, no such queue, no credentials.
+    /// Trying again does not help; an operator must see to it.
+    #[error("the queue refuses: {0}")]
+    Refused(String),
     /// A message is larger than the queue takes. The sender must cut it; trying again does not help.
     #[error("a message of {bytes} bytes is larger than {limit}")]
     TooLarge {

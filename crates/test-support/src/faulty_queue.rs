@@ -189,7 +189,7 @@ mod tests {
         let queue = FaultyQueue::new(inner.clone(), faults);
         queue.send((0..50).map(message).collect()).await.unwrap();
         let mut order = Vec::new();
-        while queue.copies_left() > 0 || inner.stats().await.unwrap().events > 0 {
+        while queue.copies_left() > 0 || inner.stats().await.unwrap().events > Some(0) {
             let some = queue.receive(7, HIDDEN, Duration::ZERO).await.unwrap();
             order.extend(some.iter().map(|delivery| delivery.message_id));
             let receipts: Vec<Receipt> = some.into_iter().map(|delivery| delivery.receipt).collect();

@@ -78,7 +78,7 @@ impl Control for LocalControl {
         }
         Ok(QueueSide {
             sent: stats.events_sent.map(|sent| sent.saturating_sub(of_others)),
-            in_flight: stats.events.saturating_sub(dead),
+            in_flight: stats.events.unwrap_or(0).saturating_sub(dead),
             dead,
         })
     }

@@ -76,8 +76,8 @@ impl Metrics {
             figures.messages.set(signed(stats.visible));
             figures.in_flight.set(signed(stats.in_flight));
             figures.dead.set(signed(stats.dead));
-            figures.events.set(signed(stats.events));
-            figures.bytes.set(signed(stats.bytes));
+            figures.events.set(signed(stats.events.unwrap_or(0)));
+            figures.bytes.set(signed(stats.bytes.unwrap_or(0)));
             figures.oldest_seconds.set(stats.oldest_age.map_or(0.0, |age| age.as_secs_f64()));
             figures.events_sent.set(signed(stats.events_sent.unwrap_or(0)));
         }

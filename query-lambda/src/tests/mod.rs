@@ -182,7 +182,7 @@ impl Control for LocalControl {
 
     async fn queue(&self, _: &ProjectId) -> Result<QueueSide, Problem> {
         let stats = self.queue.stats().await.unwrap();
-        Ok(QueueSide { sent: stats.events_sent, in_flight: stats.events, dead: 0 })
+        Ok(QueueSide { sent: stats.events_sent, in_flight: stats.events.unwrap_or(0), dead: 0 })
     }
 }
 

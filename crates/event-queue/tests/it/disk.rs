@@ -168,7 +168,7 @@ async fn a_dead_letter_outlives_its_segment_and_comes_back_once_when_it_is_redri
     drop(queue);
     let queue = open(&files, settings);
     let stats = stats(&queue).await;
-    assert_eq!((stats.events, stats.events_sent), (0, Some(events(1..=30))));
+    assert_eq!((stats.events, stats.events_sent), (Some(0), Some(events(1..=30))));
 }
 
 #[tokio::test]
@@ -275,7 +275,7 @@ async fn damage_in_the_middle_is_set_aside_and_all_else_is_delivered() {
         assert_eq!(numbers(&receive(&queue).await).len(), 4);
         let sent = stats(&queue).await;
         assert_eq!(sent.events_sent, Some(events(1..=5)), "what was lost had been sent");
-        assert!(sent.events < events(1..=5), "so that the ledger shows the loss");
+        assert!(sent.events < Some(events(1..=5)), "so that the ledger shows the loss");
     }
     assert!(files.listing().contains_key("00000000000000000001.segment.damaged"));
 }

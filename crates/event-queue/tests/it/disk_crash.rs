@@ -131,7 +131,7 @@ impl Run {
         if counted != expected {
             return Err(format!("{counted} events are counted as sent, {expected} were"));
         }
-        let (counted, expected) = (stats.events, events(held.keys()));
+        let (counted, expected) = (stats.events.unwrap(), events(held.keys()));
         if counted != expected {
             return Err(format!("{counted} events are counted as waiting, {expected} are"));
         }
