@@ -43,6 +43,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) sent_at: Option<Timestamp>,
     /// The query of the page's address, where the client gave it apart.
     pub(crate) search: Option<String>,
+    /// Whether the client asks for the visitor's id of the day.
+    pub(crate) cookieless: bool,
     /// The visitor's user agent, where the client gave it.
     pub(crate) user_agent: Option<String>,
     /// The visitor's address, where the client gave it.

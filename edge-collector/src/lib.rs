@@ -30,6 +30,7 @@ mod protocol;
 mod replay;
 mod reply;
 mod request;
+mod tracker;
 mod validate;
 
 #[cfg(feature = "native")]
@@ -44,3 +45,4 @@ pub use protocol::{Refusal, paths};
 pub use replay::{Kept, Replayed, StillRefused, replay};
 pub use reply::{RETRY_SECONDS, Reply};
 pub use request::{Limits, Request, Response};
+pub use tracker::{TRACKER_PATH, tracker};

@@ -7,11 +7,12 @@ use super::Circumstances;
 use crate::draft::Draft;
 
 /// HMAC-SHA256 with the day's salt over project, address and user agent, its first half. Only for events without any
-/// id, in projects that ask for it, and only where the address is known: without one, all visitors with the same
-/// browser would be one.
+/// id, where the event or its project asks for it, and only where the address is known: without one, all visitors with
+/// the same browser would be one.
 pub(super) fn enrich(draft: &mut Draft<'_>, circumstances: &mut Circumstances<'_>) {
     let event = &draft.event;
-    if !circumstances.project.privacy.cookieless || event.user_id.is_some() || event.anonymous_id.is_some() {
+    let wanted = draft.cookieless || circumstances.project.privacy.cookieless;
+    if !wanted || event.user_id.is_some() || event.anonymous_id.is_some() {
         return;
     }
     let Some(ip) = circumstances.visitor_ip(draft) else { return };

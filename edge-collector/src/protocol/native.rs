@@ -2,6 +2,7 @@
 //!
 //! An event has `type` (default `track`), `event`, `user_id` or `anonymous_id`, and may have `event_id` (or `id`),
 //! `namespace`, `previous_id`, `group_id`, `session_id`, `timestamp`, `sent_at`, `properties`, `traits` and `context`.
+//! `cookieless: true` stands in place of an id: the visitor gets one for the day.
 //! From `context` come, where the event does not say them itself, `user_id`, `org_id` (the group), `session_id`, and
 //! the columns for `service`, `version`, `request_id` and `source`; `custom` stays in it. A page or screen event may
 //! have a name of its own in `event`. Unknown fields are kept in `context.other`.
@@ -55,6 +56,7 @@ impl Protocol for Native {
                 "previous_id" => event.previous_id = draft::id(value, Reason::PersonIdInvalid, "previous_id")?,
                 "group_id" => event.group_id = draft::id(value, Reason::PersonIdInvalid, "group_id")?,
                 "session_id" => event.session_id = draft::id(value, Reason::PersonIdInvalid, "session_id")?,
+                "cookieless" => draft.cookieless = value.raw == "true",
                 "timestamp" => draft.client_time = time(value, "timestamp")?,
                 "sent_at" => draft.sent_at = time(value, "sent_at")?,
                 "properties" => draft.properties = draft::object(value, "properties")?.map(Cow::Borrowed),

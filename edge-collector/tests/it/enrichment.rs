@@ -147,6 +147,12 @@ async fn a_visitor_without_any_id_gets_one_for_the_day_where_the_project_asks_fo
     assert!(one != elsewhere && one != otherwise);
     let known = from(&server, "203.0.113.7", json!({ "event": "a", "user_id": "u" }), &chrome).await;
     assert_eq!(known["anonymous_id"], Value::Null);
+    // In any project, an event may ask for itself.
+    let asking = json!({ "event": "a", "cookieless": true });
+    let plain = Server::new();
+    let asked = from(&plain, "203.0.113.7", asking, &chrome).await;
+    assert!(asked["anonymous_id"].as_str().unwrap().starts_with("v_"));
+    assert_eq!(asked["context"], Value::Null);
     // Without an address everybody would be one visitor.
     let answer = server.post("/api/v1/events", event.to_string(), &chrome).await;
     assert_eq!(answer.body["rejected"][0]["code"], "person_id_missing");

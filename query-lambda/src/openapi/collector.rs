@@ -82,6 +82,7 @@ pub(super) fn document() -> Value {
             segment_answer(&success),
         ));
     }
+    document.add(open("/hw.js", "tracker", "The tracker for web pages", TRACKER, script()));
     document.add(open("/health", "health", "Whether events are taken", HEALTH, health()));
     document.add(open("/metrics", "metrics", "Figures for Prometheus", "In the OpenMetrics text format.", metrics()));
     document.finish()
@@ -140,6 +141,9 @@ fn open(
     }
 }
 
+const TRACKER: &str = "For `<script defer src=\".../hw.js\" data-key=\"...\"></script>`. It has an `ETag` and may be cached \
+for an hour.";
+
 const HEALTH: &str = "200 while events are taken; 503 with the same body when they cannot be made durable. `degraded` \
 means that events wait in the queue because the lake cannot be written at the moment.";
 
@@ -154,6 +158,15 @@ fn health() -> Answer {
         },
     });
     Answer::json("Ready.", schema, json!({ "status": "ok", "version": "0.1.0" }))
+}
+
+fn script() -> Answer {
+    Answer {
+        description: "The script.",
+        media_type: "text/javascript",
+        schema: json!({ "type": "string" }),
+        example: json!("(()=>{...})()"),
+    }
 }
 
 fn metrics() -> Answer {
@@ -209,7 +222,7 @@ fn object(description: &str) -> Value {
 fn event() -> Value {
     json!({
         "type": "object",
-        "description": format!("One event of at most {} bytes. `user_id` or `anonymous_id` is needed.", limits::MAX_EVENT_BYTES),
+        "description": format!("One event of at most {} bytes. `user_id`, `anonymous_id` or `cookieless` is needed.", limits::MAX_EVENT_BYTES),
         "properties": {
             "event_id": { "type": "string", "description": "Names the event: sent twice, it counts once. Random where absent", "maxLength": limits::MAX_EVENT_ID_BYTES },
             "id": text("The same as `event_id`"),
@@ -218,6 +231,7 @@ fn event() -> Value {
             "namespace": { "type": "string", "default": "product" },
             "user_id": id("The customer's own id of a known user"),
             "anonymous_id": id("An id a client made up"),
+            "cookieless": { "type": "boolean", "default": false, "description": "In place of both ids: the visitor gets one for the day, from a keyed hash of address and browser" },
             "previous_id": id("The other id of an alias"),
             "group_id": id("The organization or account"),
             "session_id": id("The client's session"),

@@ -39,7 +39,8 @@ mod tests {
     fn the_collector_is_described_path_by_path() {
         let document = super::collector();
         let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        let taken: BTreeSet<&str> = edge_collector::paths().chain(["/health", "/metrics"]).collect();
+        let taken: BTreeSet<&str> =
+            edge_collector::paths().chain([edge_collector::TRACKER_PATH, "/health", "/metrics"]).collect();
         assert_eq!(described, taken);
     }
 

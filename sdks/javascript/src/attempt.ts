@@ -1,0 +1,10 @@
+import { warn } from './warn'
+
+/** Runs something of ours so that the page never notices if it fails. */
+export function attempt(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    warn('failed', error)
+  }
+}

@@ -1,0 +1,7 @@
+import { send } from './send'
+import { state } from './state'
+
+/** Sends what waits, now. Resolves when all is sent, or when the collector has to be given time. Never rejects. */
+export async function flush(): Promise<void> {
+  while (await (state.sending ??= send().finally(() => (state.sending = undefined))));
+}

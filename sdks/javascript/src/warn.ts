@@ -1,0 +1,7 @@
+import { state } from './state'
+
+/** Tells the page's developer, once for each kind of trouble. */
+export function warn(kind: string | number, detail: unknown): void {
+  if (!state.warned[kind]) console.warn('headwater:', kind, detail)
+  state.warned[kind] = true
+}

@@ -1,0 +1,9 @@
+import { attempt } from './attempt'
+import { sendBeforeLeaving } from './sendBeforeLeaving'
+
+/** On a phone a hidden page is often the last that is seen of it; elsewhere `pagehide` is the last moment. */
+export function watchLeaving(): void {
+  const leave = () => attempt(sendBeforeLeaving)
+  document.addEventListener('visibilitychange', () => document.hidden && leave())
+  addEventListener('pagehide', leave)
+}
