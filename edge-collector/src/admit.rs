@@ -8,9 +8,14 @@ use event_model::{ErrorCode, Problem, Timestamp};
 /// # Errors
 /// `key_unknown`, `scope_missing` or `origin_not_allowed`.
 pub fn admit(key: Option<&Key>, origin: Option<&str>, now: Timestamp) -> Result<(), Problem> {
+    admit_to(Scope::Write, key, origin, now)
+}
+
+/// As [`admit`], to what another scope opens.
+pub(crate) fn admit_to(scope: Scope, key: Option<&Key>, origin: Option<&str>, now: Timestamp) -> Result<(), Problem> {
     let key = key.filter(|key| key.is_valid(now)).ok_or(ErrorCode::KeyUnknown)?;
-    if !key.may(Scope::Write) {
-        return Err(Problem::new(ErrorCode::ScopeMissing, "Sending events needs the scope write."));
+    if !key.may(scope) {
+        return Err(Problem::new(ErrorCode::ScopeMissing, format!("This needs the scope {}.", scope.as_str())));
     }
     let allowed = &key.allowed_origins;
     match origin {

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use event_model::{ErrorCode, Problem};
 use event_queue::Geo;
 
+pub(crate) use self::credentials::{agreed, authorization_keys};
 pub(crate) use self::items::{Item, Items};
 use crate::protocol::{self, Endpoint};
 use crate::request::{Limits, Request};

@@ -13,7 +13,7 @@ mod ip;
 mod page;
 pub(crate) mod privacy;
 mod referrer;
-mod url;
+pub(crate) mod url;
 mod visitor;
 
 use std::net::IpAddr;

@@ -25,6 +25,7 @@ mod enrich;
 mod entropy;
 mod json;
 mod keys;
+pub mod live;
 mod pack;
 mod protocol;
 mod replay;

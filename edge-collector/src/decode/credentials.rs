@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use event_model::{ErrorCode, Problem};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use super::items::Items;
 use crate::keys::is_key_field;
@@ -29,13 +31,21 @@ pub(super) fn one_key<'a>(
     items: &Items<'a>,
 ) -> Result<Cow<'a, str>, Problem> {
     let in_body = body_keys(items);
-    let authorization = authorization_key(request).filter(|(bearer, key)| {
+    let authorization = authorization_keys(request.headers)?.filter(|(bearer, key)| {
         // Segment's Node library sends an OAuth token beside the write key in the body.
         let foreign_token = *bearer && key.split('.').count() == 3;
         !(foreign_token && endpoint.protocol.takes_foreign_tokens() && !in_body.is_empty())
     });
-    let in_headers = authorization.map(|(_, key)| key).into_iter();
-    let named = in_headers.chain(request.header("x-write-key").map(|key| Cow::Borrowed(key.trim()))).chain(in_body);
+    let write_key = request.headers.get_all("x-write-key").iter().filter_map(|value| value.to_str().ok());
+    let in_headers = authorization.map(|(_, key)| key).chain(write_key.map(|key| Cow::Borrowed(key.trim())));
+    agreed(in_headers.chain(in_body.iter().cloned()))
+}
+
+/// The one key that all places name, where they name any.
+///
+/// # Errors
+/// `key_missing`, or `key_mismatch` if two places name different keys.
+pub(crate) fn agreed<'a>(named: impl Iterator<Item = Cow<'a, str>>) -> Result<Cow<'a, str>, Problem> {
     let mut found: Option<Cow<'a, str>> = None;
     for key in named.filter(|key| !key.is_empty()) {
         match &found {
@@ -47,9 +57,22 @@ pub(super) fn one_key<'a>(
     found.ok_or_else(|| ErrorCode::KeyMissing.into())
 }
 
-/// The key in `Authorization`, and whether it is a bearer token.
-fn authorization_key<'a>(request: &Request<'a>) -> Option<(bool, Cow<'a, str>)> {
-    let (scheme, rest) = request.header("authorization")?.trim().split_once(' ')?;
+/// The keys in `Authorization`, and whether each is a bearer token. The header may stand once; where it stands more
+/// often, each must be readable: a proxy that reads another one than we do would see another sender.
+///
+/// # Errors
+/// `key_mismatch`, if it stands more than once and one of them names no key.
+pub(crate) fn authorization_keys(headers: &HeaderMap) -> Result<impl Iterator<Item = (bool, Cow<'_, str>)>, Problem> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let repeated = values.nth(1).is_some();
+    if repeated && headers.get_all(AUTHORIZATION).iter().any(|value| authorization_key(value).is_none()) {
+        return Err(ErrorCode::KeyMismatch.into());
+    }
+    Ok(headers.get_all(AUTHORIZATION).iter().filter_map(authorization_key))
+}
+
+fn authorization_key(value: &HeaderValue) -> Option<(bool, Cow<'_, str>)> {
+    let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         return Some((true, Cow::Borrowed(rest)));

@@ -45,11 +45,17 @@ pub(crate) fn plain_host(host: &str) -> String {
     lower.strip_prefix("www.").map_or(lower.clone(), str::to_owned)
 }
 
-/// Takes the percent-encoding off a parameter's value; what is not UTF-8 then stays as written.
+/// Takes the encoding off a parameter's value, where a plus is a space; what is not UTF-8 then stays as written.
 pub(crate) fn decode(value: &str) -> Cow<'_, str> {
-    if !value.contains(['%', '+']) {
-        return Cow::Borrowed(value);
-    }
+    if value.contains(['%', '+']) { without_percents(value, b' ') } else { Cow::Borrowed(value) }
+}
+
+/// As [`decode`], of a part of a path, where a plus is a plus.
+pub(crate) fn decode_path(value: &str) -> Cow<'_, str> {
+    if value.contains('%') { without_percents(value, b'+') } else { Cow::Borrowed(value) }
+}
+
+fn without_percents(value: &str, plus: u8) -> Cow<'_, str> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -58,7 +64,7 @@ pub(crate) fn decode(value: &str) -> Cow<'_, str> {
             u8::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))
         });
         rest = after.get(if escaped.is_some() { 2 } else { 0 }..).unwrap_or_default();
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        bytes.push(escaped.unwrap_or(if *first == b'+' { plus } else { *first }));
     }
     String::from_utf8(bytes).map_or(Cow::Borrowed(value), Cow::Owned)
 }
@@ -95,5 +101,6 @@ mod tests {
         {
             assert_eq!(decode(value), expect);
         }
+        assert_eq!((decode_path("a+b%20c"), decode_path("%ff")), ("a+b c".into(), "%ff".into()));
     }
 }

@@ -60,6 +60,14 @@ async fn a_request_without_a_key_or_with_two_is_refused() {
     check("/v1/batch", &other, &[], 401, "key_mismatch").await;
     check("/api/v1/events", EVENT, &[("x-write-key", "hw_w_other")], 401, "key_mismatch").await;
     check("/api/v1/events", EVENT, &[("x-write-key", KEY)], 200, "").await;
+    let bearer = format!("Bearer {KEY}");
+    for other in ["Bearer hw_w_other", "Digest x", "Basic !!", "hw_w_other"] {
+        for pair in [[&bearer, other], [other, &bearer]] {
+            check("/api/v1/events", EVENT, &pair.map(|value| ("authorization", value)), 401, "key_mismatch").await;
+        }
+    }
+    check("/api/v1/events", EVENT, &[("authorization", &bearer), ("authorization", &bearer)], 200, "").await;
+    check("/api/v1/events", EVENT, &[("x-write-key", KEY), ("x-write-key", "hw_w_other")], 401, "key_mismatch").await;
     let two = json!({ "batch": [{ "writeKey": KEY }, { "writeKey": "hw_w_other" }] }).to_string();
     check("/v1/batch", &two, &[("authorization", "")], 401, "key_mismatch").await;
 }
