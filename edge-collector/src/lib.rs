@@ -24,6 +24,7 @@ mod draft;
 mod enrich;
 mod entropy;
 mod json;
+mod key_cache;
 mod keys;
 pub mod live;
 mod pack;
@@ -37,10 +38,17 @@ mod validate;
 #[cfg(feature = "native")]
 pub mod native;
 
+// The edge: the Worker, and its way to the queue, which tests have natively.
+#[cfg(any(target_arch = "wasm32", feature = "sqs-sign"))]
+pub mod sqs;
+#[cfg(target_arch = "wasm32")]
+mod worker;
+
 pub use admit::admit;
 pub use collect::{Collected, collect};
 pub use decode::{Decoded, decode};
 pub use entropy::Entropy;
+pub use key_cache::{KeyCache, Lookup};
 pub use pack::pack;
 pub use protocol::{Refusal, paths};
 pub use replay::{Kept, Replayed, StillRefused, replay};

@@ -193,6 +193,16 @@ pub fn key_hash(key: &str) -> String {
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
+/// When a key of ours was made: `hw_w_` or `hw_r_`, 8 hexadecimal digits of the second, 32 of randomness. `None` for
+/// keys that somebody set.
+#[must_use]
+pub fn key_issued_at(key: &str) -> Option<Timestamp> {
+    let rest = key.strip_prefix("hw_w_").or_else(|| key.strip_prefix("hw_r_"))?;
+    let is_ours = rest.len() == 40 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let seconds = i64::from_str_radix(rest.get(..8)?, 16).ok()?;
+    is_ours.then(|| Timestamp::from_millis(seconds * 1_000))
+}
+
 impl Key {
     /// Whether it works at this time.
     #[must_use]

@@ -30,7 +30,7 @@ use crate::cli::output::say;
 
 pub(crate) use address_file::read as read_address;
 pub use http::HttpSettings;
-pub use projects::{NewKeys, key_issued_at};
+pub use projects::NewKeys;
 pub use server::Server;
 pub use settings::{FirstKeys, HttpArgs, LakeArgs, QuestionArgs, QueueArgs, ServeArgs};
 

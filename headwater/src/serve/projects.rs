@@ -13,7 +13,7 @@ use anyhow::{Context as _, anyhow, bail};
 use event_model::project::{
     Directory, Key, Privacy, SNAPSHOT_VERSION, Scope, SharedDirectory, Tier, WeekStart, key_hash,
 };
-use event_model::{Project, ProjectId, Snapshot, Timestamp};
+use event_model::{Project, ProjectId, Snapshot};
 
 use query_model::ProjectSettings;
 
@@ -169,14 +169,6 @@ fn random_key(kind: &str) -> io::Result<String> {
     Ok(format!("{kind}{:08x}{random}", crate::clock::now().0 / 1_000_000))
 }
 
-/// Seconds since 1970 at which a key of ours was made.
-#[must_use]
-pub fn key_issued_at(key: &str) -> Option<Timestamp> {
-    let rest = key.strip_prefix("hw_w_").or_else(|| key.strip_prefix("hw_r_"))?;
-    let seconds = i64::from_str_radix(rest.get(..8)?, 16).ok()?;
-    (rest.len() == 40).then(|| Timestamp::from_millis(seconds * 1_000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +184,7 @@ mod tests {
         assert_eq!((project.id.as_str(), key.may(Scope::Write), key.may(Scope::Read)), ("default", true, false));
         let (_, key) = directory.find(&keys.api).unwrap();
         assert!(key.may(Scope::Read) && key.may(Scope::Admin) && !key.may(Scope::Write));
-        assert!(key_issued_at(&keys.write).unwrap() <= crate::clock::now());
+        assert!(event_model::project::key_issued_at(&keys.write).unwrap() <= crate::clock::now());
         assert!(!fs::read_to_string(&path).unwrap().contains(&keys.api));
         #[cfg(unix)]
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap()) & 0o777, 0o600);

@@ -1,0 +1,87 @@
+//! The collector at Cloudflare's edge: the same two steps, with a Worker's parts around them.
+//!
+//! ```text
+//! fetch --> Incoming --decode--> keys (Workers KV) --admit--> limiter --collect--> queue (SQS) --> reply
+//! cron  --> salt of tomorrow into Workers KV
+//! ```
+//!
+//! A 2xx is said only after SQS has named each message as taken. Whatever fails on our side is a 503 that asks the
+//! client to try again: no failure of ours may make it throw events away.
+
+mod entropy;
+mod incoming;
+mod keys;
+mod limiter;
+mod outgoing;
+mod queue;
+mod salt;
+mod settings;
+
+use event_model::{ErrorCode, Problem};
+use event_queue::Compression;
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
+
+use self::incoming::Incoming;
+use self::settings::Settings;
+use crate::{Entropy, Limits, RETRY_SECONDS, Reply, admit, collect, decode, pack};
+
+/// Answers a request.
+#[event(fetch)]
+async fn fetch(request: worker::Request, env: Env, _context: Context) -> worker::Result<worker::Response> {
+    let path = request.path();
+    let reply = match (request.inner().method().as_str(), path.as_str()) {
+        ("OPTIONS", _) => Ok(Reply::preflight()),
+        _ => take(request, &env).await,
+    };
+    outgoing::send(reply.unwrap_or_else(|problem| {
+        log(&problem);
+        Reply::problem(&problem)
+    }))
+}
+
+/// Writes the salt of the next day, twelve hours ahead.
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    if let Err(problem) = salt::prepare(&env, entropy::timestamp(event.schedule())).await {
+        log(&problem);
+    }
+}
+
+/// One request from its arrival to the queue.
+async fn take(request: worker::Request, env: &Env) -> Result<Reply, Problem> {
+    let incoming = Incoming::read(request).await?;
+    let decoded = decode(&incoming.request(), &Limits::default())?;
+    let now = entropy::now();
+    let settings = Settings::of(env)?;
+    let (project, key) = match keys::look_up(env, decoded.key(), now).await? {
+        Some((project, key)) => {
+            admit(Some(&key), decoded.origin(), now)?;
+            (project, key)
+        }
+        None => return Err(ErrorCode::KeyUnknown.into()),
+    };
+    limiter::take(env, &project).await?;
+    let daily_salt = if project.privacy.cookieless { salt::of_day(env, now).await? } else { [0; 32] };
+    let entropy = Entropy { seed: entropy::random()?, daily_salt };
+    let collected = collect(decoded, &project, &key, now, entropy);
+    let messages = pack(&collected.envelopes, Compression::Deflate)?;
+    queue::send(&settings, &messages).await?;
+    Ok(Reply::answer(collected.response))
+}
+
+/// Something that the platform did not give.
+fn unavailable(why: impl std::fmt::Display) -> Problem {
+    Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why)
+}
+
+/// What a client did wrong is its own business; what is wrong with us is logged, with its cause.
+fn log(problem: &Problem) {
+    if problem.code.status() >= 500 {
+        let line = serde_json::json!({
+            "message": "request not taken",
+            "code": problem.code.as_str(),
+            "cause": problem.cause,
+        });
+        console_error!("{line}");
+    }
+}

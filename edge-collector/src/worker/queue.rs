@@ -1,0 +1,104 @@
+//! The way to SQS: what the core says to send, by `fetch`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use event_model::{ErrorCode, Problem};
+use event_queue::Outgoing;
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::Delay;
+use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
+
+use super::entropy::now;
+use super::settings::Settings;
+use crate::RETRY_SECONDS;
+use crate::sqs::{Answer, Batch, Next, Sending, SignedRequest};
+
+/// How long one request to SQS may take; it answers in milliseconds.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Makes all messages durable.
+///
+/// # Errors
+/// `queue_unavailable`, if that did not come to pass within the budget. Some may be durable all the same.
+pub(super) async fn send(settings: &Settings, messages: &[Outgoing]) -> Result<(), Problem> {
+    let mut sending = Sending::new(messages, now(), settings.budget);
+    loop {
+        match sending.next(now()) {
+            Next::Done => return Ok(()),
+            Next::GiveUp(problem) => return Err(problem),
+            Next::Again(Duration::ZERO) => {}
+            Next::Again(pause) => Delay::from(pause).await,
+        }
+        let timeout = sending.time_left(now()).min(REQUEST_TIMEOUT);
+        let batches = sending.round();
+        let mut requests = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            requests
+                .push(Box::pin(request(settings, batch, timeout))
+                    as Pin<Box<dyn Future<Output = Result<Got, Problem>> + '_>>);
+        }
+        for (batch, answer) in batches.iter().zip(all(requests).await) {
+            match answer? {
+                Ok((status, body)) => sending.answered(batch, Answer::Http { status, body: &body }),
+                Err(why) => sending.answered(batch, Answer::None { why: &why }),
+            }
+        }
+    }
+}
+
+type Got = Result<(u16, Vec<u8>), String>;
+
+async fn request(settings: &Settings, batch: &Batch, timeout: Duration) -> Result<Got, Problem> {
+    let signed = settings
+        .target
+        .request(batch, &settings.credentials, now())
+        .map_err(|why| Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(why))?;
+    Ok(fetch(&signed, timeout).await.map_err(|error| format!("SQS did not answer: {}", describe(&error))))
+}
+
+async fn fetch(signed: &SignedRequest, timeout: Duration) -> Result<(u16, Vec<u8>), JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in &signed.headers {
+        headers.set(name, value)?;
+    }
+    let signal = AbortSignal::timeout_with_u32(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(&JsValue::from_str(&signed.body));
+    init.set_redirect(RequestRedirect::Manual);
+    init.set_signal(Some(&signal));
+    let request = Request::new_with_str_and_init(&signed.url, &init)?;
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let response: Response = JsFuture::from(scope.fetch_with_request(&request)).await?.dyn_into()?;
+    let body = JsFuture::from(response.array_buffer()?).await?;
+    Ok((response.status(), Uint8Array::new(&body).to_vec()))
+}
+
+/// The error's name and message, never its stack.
+fn describe(error: &JsValue) -> String {
+    let text = |name| js_sys::Reflect::get(error, &JsValue::from_str(name)).ok().and_then(|value| value.as_string());
+    [text("name"), text("message")].into_iter().flatten().collect::<Vec<_>>().join(": ")
+}
+
+/// Waits for all of them at once.
+async fn all<T>(mut waiting: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
+    let mut done: Vec<Option<T>> = waiting.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, slot) in waiting.iter_mut().zip(&mut done) {
+            if slot.is_none()
+                && let Poll::Ready(value) = future.as_mut().poll(context)
+            {
+                *slot = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
