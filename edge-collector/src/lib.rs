@@ -16,6 +16,7 @@
 //! its reason, and [`replay`] tries it again later by the rules of that day.
 
 mod admit;
+mod at_once;
 mod collect;
 mod context;
 mod cut;
@@ -45,6 +46,7 @@ pub mod sqs;
 mod worker;
 
 pub use admit::admit;
+pub use at_once::at_once;
 pub use collect::{Collected, collect};
 pub use decode::{Decoded, decode};
 pub use entropy::Entropy;

@@ -90,6 +90,13 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     one("/v1/group", &segment::Segment, Some(EventType::Group)),
     one("/v1/alias", &segment::Segment, Some(EventType::Alias)),
     batch("/v1/import", &segment::Segment),
+    batch("/v1/b", &segment::Segment),
+    one("/v1/t", &segment::Segment, Some(EventType::Track)),
+    one("/v1/p", &segment::Segment, Some(EventType::Page)),
+    one("/v1/s", &segment::Segment, Some(EventType::Screen)),
+    one("/v1/i", &segment::Segment, Some(EventType::Identify)),
+    one("/v1/g", &segment::Segment, Some(EventType::Group)),
+    one("/v1/a", &segment::Segment, Some(EventType::Alias)),
 ];
 
 /// The endpoint of a path; a slash at the end does not matter.
@@ -103,7 +110,8 @@ pub(crate) fn by_id(id: &str) -> Option<&'static dyn Protocol> {
     ENDPOINTS.iter().map(|endpoint| endpoint.protocol).find(|protocol| protocol.id() == id)
 }
 
-/// The paths that take events, for hosts that route by path.
+/// The paths of the protocols, for hosts that route by path: those that take events, and what else their clients ask.
+/// A part in braces stands for any text without a slash.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    ENDPOINTS.iter().map(|endpoint| endpoint.path)
+    ENDPOINTS.iter().map(|endpoint| endpoint.path).chain(segment::browser::PATHS.iter().copied())
 }

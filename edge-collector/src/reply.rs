@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use event_model::Problem;
 use event_model::problem::MEDIA_TYPE;
+use event_model::{ErrorCode, Problem};
 
 use crate::request::Response;
 
@@ -42,16 +42,29 @@ impl Reply {
         reply
     }
 
+    /// The problem that a path takes other methods, which are named as in `Allow`.
+    pub(crate) fn method_not_allowed(methods: &'static str) -> Self {
+        let detail = format!("This path takes {}.", methods.replace(", ", " and "));
+        let mut reply = Self::problem(&Problem::new(ErrorCode::MethodNotAllowed, detail));
+        reply.headers.retain(|(name, _)| *name != "allow");
+        reply.with("allow", methods)
+    }
+
     /// The answer to a browser's preflight: the same for everybody, so no key is looked at, and kept for a day.
     #[must_use]
     pub fn preflight() -> Self {
         Self::open(204, Vec::new())
-            .with("access-control-allow-methods", "POST, OPTIONS")
+            .with("access-control-allow-methods", "GET, POST, OPTIONS")
             .with(
                 "access-control-allow-headers",
                 "Authorization, Content-Type, Content-Encoding, X-Write-Key, X-Retry-Count",
             )
             .with("access-control-max-age", "86400")
+    }
+
+    /// Lets browsers and caches keep it, as `Cache-Control` says.
+    pub(crate) fn cached(self, how: &'static str) -> Self {
+        self.with("cache-control", how)
     }
 
     /// Any origin, since no cookie is ever read: which origins a key takes is checked by the key.

@@ -3,7 +3,6 @@
 //! It is the built script of `sdks/javascript`, the same at every host. Its own tests check that the committed file is
 //! what its source gives.
 
-use event_model::{ErrorCode, Problem};
 use sha2::{Digest, Sha256};
 
 use crate::reply::Reply;
@@ -21,10 +20,7 @@ const CACHE: &str = "public, max-age=3600, stale-while-revalidate=86400";
 #[must_use]
 pub fn tracker(method: &str, if_none_match: Option<&str>) -> Reply {
     if !matches!(method, "GET" | "HEAD") {
-        let mut reply = Reply::problem(&Problem::new(ErrorCode::MethodNotAllowed, "This path takes GET and HEAD."));
-        reply.headers.retain(|(name, _)| *name != "allow");
-        reply.headers.push(("allow", "GET, HEAD".into()));
-        return reply;
+        return Reply::method_not_allowed("GET, HEAD");
     }
     let version: String = Sha256::digest(SCRIPT).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{version}\"");

@@ -15,7 +15,9 @@ use prometheus_client::registry::Registry;
 use super::limiter::Limiter;
 use super::metrics::{Metrics, ProtocolLabel, ReasonLabel, StatusLabel};
 use super::{CollectorSettings, body, reply};
-use crate::{Collected, Decoded, Entropy, RETRY_SECONDS, Reply, Request, Response, admit, collect, decode, pack};
+use crate::{
+    Collected, Decoded, Entropy, RETRY_SECONDS, Reply, Request, Response, admit, at_once, collect, decode, pack,
+};
 
 /// The native collector: what its requests share.
 pub struct Collector {
@@ -42,16 +44,16 @@ impl Collector {
     /// Answers a request. A 2xx means that its events are durable.
     pub async fn handle(&self, request: http::Request<Body>, remote_ip: Option<IpAddr>) -> http::Response<Body> {
         let start = Instant::now();
-        let response = if request.method() == Method::OPTIONS {
-            Reply::preflight()
-        } else {
-            match self.take(request, remote_ip).await {
-                Ok(response) => Reply::answer(response),
-                Err(problem) => {
+        let at_once = at_once(request.method().as_str(), request.uri().path(), request.headers());
+        let response = match at_once {
+            Some(reply) => reply,
+            None => self.take(request, remote_ip).await.map_or_else(
+                |problem| {
                     log(&problem);
                     Reply::problem(&problem)
-                }
-            }
+                },
+                Reply::answer,
+            ),
         };
         let response = reply::send(response);
         let status = StatusLabel { status: response.status().as_u16() };

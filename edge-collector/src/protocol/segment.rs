@@ -1,5 +1,6 @@
 //! Segment's HTTP API: `/v1/{track,page,screen,identify,group,alias}` with one call, `/v1/batch` and the older
-//! `/v1/import` with `{"batch": [...], "context"?, "integrations"?, "sentAt"?}`.
+//! `/v1/import` with `{"batch": [...], "context"?, "integrations"?, "sentAt"?}`. Browser and mobile libraries send to
+//! the first letters of the same, `/v1/{t,p,s,i,g,a}` and `/v1/b`, as text/plain.
 //!
 //! Two rules differ from our own protocol. What the client calls `timestamp` is the client's clock and is corrected by
 //! `sentAt`; one that cannot be read counts as absent, as at Segment. And every answer to a readable body is 200,
@@ -8,6 +9,7 @@
 //! `integrations` (where it is not empty) and `_metadata` are kept in `context`, beside what the client put there; a
 //! page's or screen's `name` and `category` are kept in `properties`. Unknown fields are kept in `context.other`.
 
+pub(crate) mod browser;
 mod merge;
 
 use std::borrow::Cow;

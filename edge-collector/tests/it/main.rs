@@ -4,6 +4,7 @@
 
 mod authentication;
 mod bodies;
+mod captures;
 mod enrichment;
 mod event_rules;
 mod http;

@@ -1,96 +1,11 @@
-//! Segment's protocol: the recorded requests of its libraries, and its rules, one row each.
+//! Segment's protocol: its rules, one row each. Recorded requests of its libraries are in `captures.rs`.
 
+use axum::body::Body;
 use base64::Engine as _;
-use event_model::project::key_hash;
+use http::Request;
 use serde_json::{Value, json};
 
-use crate::server::{Answer, Server, project};
-
-/// Plays a recorded request on its own path, or on another one; the key in it is `wk_test`.
-async fn play(server: &Server, capture: &str, target: Option<&str>) -> Answer {
-    let file = format!("{}/../tests/captures/{capture}.http", env!("CARGO_MANIFEST_DIR"));
-    let recorded = String::from_utf8(std::fs::read(file).unwrap()).unwrap();
-    let (head, body) = recorded.split_once("\r\n\r\n").unwrap();
-    let mut lines = head.lines();
-    let recorded_target = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let headers: Vec<(&str, &str)> = lines
-        .map(|line| line.split_once(": ").unwrap())
-        .filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"))
-        .collect();
-    server.post(target.unwrap_or(recorded_target), body.to_owned(), &headers).await
-}
-
-fn recorded_server() -> Server {
-    Server::with(vec![project(|project| project["keys"][0]["sha256"] = json!(key_hash("wk_test")))])
-}
-
-/// Type, name, ids and more of each event, as the recording has them in order.
-async fn summary(server: &Server) -> Vec<String> {
-    let envelope = server.envelope().await;
-    assert_eq!((envelope.rejected.len(), envelope.protocol.as_str()), (0, "segment"));
-    let line = |event: &event_model::Event| {
-        let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "-".into());
-        let [user, anonymous, previous, group] =
-            [&event.user_id, &event.anonymous_id, &event.previous_id, &event.group_id].map(id);
-        format!("{} {} {user} {anonymous} {previous} {group}", event.kind.as_str(), event.event)
-    };
-    envelope.events.iter().map(line).collect()
-}
-
-#[tokio::test]
-async fn the_node_library() {
-    let server = recorded_server();
-    let answer = play(&server, "segment-node-01", None).await;
-    assert_eq!((answer.status.as_u16(), &answer.body), (200, &json!({ "success": true })));
-    assert_eq!(
-        summary(&server).await,
-        [
-            "identify identify user_1 - - -",
-            "track Order Completed user_1 - - -",
-            "page page user_1 - - -",
-            "group group user_1 - - org_1",
-            "alias alias user_1 - anon_1 -",
-            "screen screen - anon_2 - -",
-        ]
-    );
-}
-
-#[tokio::test]
-async fn the_python_library() {
-    let server = recorded_server();
-    assert_eq!(play(&server, "segment-python-01", None).await.status, 200);
-    let envelope = server.envelope().await;
-    assert_eq!(envelope.events.len(), 6);
-    let page = serde_json::to_value(&envelope.events[2]).unwrap();
-    assert_eq!(page["properties"], json!({ "url": "https://ex.com/", "name": "Home", "category": "Docs" }));
-    assert_eq!((&page["title"], &page["path"], &page["host"]), (&json!("Home"), &json!("/"), &json!("ex.com")));
-    assert_eq!((&page["library"], &page["library_version"]), (&json!("analytics-python"), &json!("2.4.0")));
-    assert_eq!((&page["source"], &page["is_bot"]), (&json!("sdk"), &Value::Null));
-    let track = serde_json::to_value(&envelope.events[1]).unwrap();
-    assert_eq!(track["context"], json!({ "library": { "name": "analytics-python", "version": "2.4.0" } }));
-}
-
-#[tokio::test]
-async fn the_browser_librarys_calls() {
-    for (number, path, name, channel) in [
-        ("03", "/v1/page", "page", "paid_search"),
-        ("05", "/v1/identify", "identify", "paid_search"),
-        ("07", "/v1/track", "Order Completed", "paid_search"),
-        ("09", "/v1/group", "group", "paid_search"),
-    ] {
-        let server = recorded_server();
-        assert_eq!(play(&server, &format!("segment-analytics-next-{number}"), Some(path)).await.status, 200);
-        let event = server.event().await;
-        let column = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-        assert_eq!((column("event"), column("channel")), (name.to_owned(), channel.to_owned()));
-        assert_eq!(column("anonymous_id"), "1da30df4-88c7-4124-afbd-3f84558d0cd6");
-        assert_eq!((column("path"), column("title"), column("host")), ("/seg/".into(), "T".into(), "127.0.0.1".into()));
-        assert_eq!((column("utm_source"), column("click_id")), ("news".into(), "abc".into()));
-        assert_eq!((column("browser"), column("bot_reason")), ("Chrome".into(), "headless_browser".into()));
-        assert_eq!((column("locale"), column("timezone")), ("en-US@posix".into(), "UTC".into()));
-        assert_eq!(event["context"]["integrations"], json!({ "Segment.io": true }));
-    }
-}
+use crate::server::{KEY, Server};
 
 /// One call to `/v1/track` unless the row says otherwise, and what the message holds of it at a JSON pointer.
 async fn check(path: &str, body: Value, pointer: &str, expect: Value) {
@@ -105,10 +20,41 @@ async fn check(path: &str, body: Value, pointer: &str, expect: Value) {
 async fn each_path_gives_its_type() {
     for kind in ["track", "page", "screen", "identify", "group", "alias"] {
         let body = json!({ "type": "track", "event": "a", "userId": "u", "groupId": "g", "previousId": "p" });
-        check(&format!("/v1/{kind}"), body, "/events/0/type", json!(kind)).await;
+        check(&format!("/v1/{kind}"), body.clone(), "/events/0/type", json!(kind)).await;
+        check(&format!("/v1/{}", &kind[..1]), body, "/events/0/type", json!(kind)).await;
     }
-    let batch = json!({ "batch": [{ "type": "page", "userId": "u" }] });
-    check("/v1/import", batch, "/events/0/type", json!("page")).await;
+    for path in ["/v1/import", "/v1/b"] {
+        let batch = json!({ "batch": [{ "type": "page", "userId": "u" }] });
+        check(path, batch, "/events/0/type", json!("page")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_library_without_headers_of_its_own_sends_text_with_the_key_in_it() {
+    let batch = json!({ "writeKey": KEY, "batch": [{ "type": "track", "event": "a", "userId": "u" }] });
+    let call = json!({ "writeKey": KEY, "event": "a", "userId": "u" });
+    for (path, body) in [("/v1/b", batch), ("/v1/t", call)] {
+        let server = Server::new();
+        let text = [("content-type", "text/plain"), ("authorization", "")];
+        assert_eq!(server.post(path, body.to_string(), &text).await.status, 200);
+        assert_eq!(server.event().await["event"], "a");
+    }
+}
+
+#[tokio::test]
+async fn what_the_library_needs_to_load_needs_no_key_and_no_project() {
+    let server = Server::new();
+    server.directory.set(Err("the file is gone".to_owned()));
+    let settings = Request::get("/v1/projects/any_key/settings").header("host", "edge.example.com");
+    let answer = server.request(settings.body(Body::empty()).unwrap()).await;
+    let destination = json!({ "apiKey": "any_key", "apiHost": "edge.example.com/v1" });
+    assert_eq!((answer.status.as_u16(), &answer.body["integrations"]["Segment.io"]), (200, &destination));
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    assert!(answer.headers["cache-control"].to_str().unwrap().contains("max-age"));
+    let metrics = server.post("/v1/m", r#"{"series":[]}"#, &[("authorization", "")]).await;
+    assert_eq!((metrics.status.as_u16(), metrics.body), (200, json!({ "success": true })));
+    let wrong = server.post("/v1/projects/any_key/settings", "{}", &[]).await;
+    assert_eq!((wrong.status.as_u16(), &wrong.headers["allow"]), (405, &"GET, HEAD".parse().unwrap()));
 }
 
 #[tokio::test]
@@ -192,7 +138,7 @@ async fn the_clients_clock_is_corrected_by_the_time_of_sending() {
 #[tokio::test]
 async fn a_basic_user_without_a_colon_is_tolerated() {
     let server = Server::new();
-    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(crate::server::KEY));
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(KEY));
     let call = r#"{"event":"a","userId":"u"}"#;
     assert_eq!(
         server.post("/v1/track", call, &[("authorization", &basic), ("content-type", "text/plain")]).await.status,

@@ -4,7 +4,7 @@ use event_model::limits;
 use event_model::{ErrorCode, Reason};
 use serde_json::{Value, json};
 
-use super::document::{Answer, Document, Endpoint, in_header};
+use super::document::{Answer, Document, Endpoint, in_header, in_path};
 
 const DESCRIPTION: &str = "Takes events. An answer of 200 means that the events are durable. An event that cannot \
 be used does not fail its batch: it is kept in quarantine with a reason and named in the answer. A batch is refused \
@@ -82,6 +82,27 @@ pub(super) fn document() -> Value {
             segment_answer(&success),
         ));
     }
+    document.add(Endpoint {
+        parameters: vec![in_path("key", "The write key. Any is answered alike: keys are judged where events arrive")],
+        errors: vec![ErrorCode::NotFound, ErrorCode::MethodNotAllowed],
+        ..open(
+            "/v1/projects/{key}/settings",
+            "segmentSettings",
+            "The settings that Segment's browser and mobile libraries load",
+            "They send the library's events to the host of this request. They may be cached for an hour.",
+            settings(),
+        )
+    });
+    document.add(Endpoint {
+        method: "post",
+        ..open(
+            "/v1/m",
+            "segmentMetrics",
+            "Where Segment's libraries send figures about themselves",
+            "Answered and dropped.",
+            Answer::json("Dropped.", success.clone(), json!({ "success": true })),
+        )
+    });
     document.add(open("/hw.js", "tracker", "The tracker for web pages", TRACKER, script()));
     document.add(open("/health", "health", "Whether events are taken", HEALTH, health()));
     document.add(open("/metrics", "metrics", "Figures for Prometheus", "In the OpenMetrics text format.", metrics()));
@@ -95,9 +116,16 @@ const SEGMENT_CALLS: &[(&str, &str)] = &[
     ("/v1/screen", "segmentScreen"),
     ("/v1/group", "segmentGroup"),
     ("/v1/alias", "segmentAlias"),
+    ("/v1/t", "segmentBrowserTrack"),
+    ("/v1/i", "segmentBrowserIdentify"),
+    ("/v1/p", "segmentBrowserPage"),
+    ("/v1/s", "segmentBrowserScreen"),
+    ("/v1/g", "segmentBrowserGroup"),
+    ("/v1/a", "segmentBrowserAlias"),
 ];
 
-const SEGMENT_BATCHES: &[(&str, &str)] = &[("/v1/batch", "segmentBatch"), ("/v1/import", "segmentImport")];
+const SEGMENT_BATCHES: &[(&str, &str)] =
+    &[("/v1/batch", "segmentBatch"), ("/v1/import", "segmentImport"), ("/v1/b", "segmentBrowserBatch")];
 
 fn takes(
     path: &'static str,
@@ -139,6 +167,15 @@ fn open(
         answer,
         errors: vec![ErrorCode::MethodNotAllowed],
     }
+}
+
+fn settings() -> Answer {
+    let example = json!({
+        "integrations": { "Segment.io": { "apiKey": "hw_w_example", "apiHost": "edge.example.com/v1" } },
+        "plan": {},
+        "metrics": { "sampleRate": 0 },
+    });
+    Answer::json("The settings.", json!({ "type": "object", "additionalProperties": true }), example)
 }
 
 const TRACKER: &str = "For `<script defer src=\".../hw.js\" data-key=\"...\"></script>`. It has an `ETag` and may be cached \
