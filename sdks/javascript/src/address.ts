@@ -1,4 +1,4 @@
-import { state } from './state'
+import { state } from './state.js'
 
 /** The page's address; what follows `#` may hold anything, so it is left out unless the page routes by it. */
 export function address(): string {

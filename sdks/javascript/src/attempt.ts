@@ -1,4 +1,4 @@
-import { warn } from './warn'
+import { warn } from './warn.js'
 
 /** Runs something of ours so that the page never notices if it fails. */
 export function attempt(run: () => void): void {

@@ -1,4 +1,4 @@
-import { state, type Person } from './state'
+import { state, type Person } from './state.js'
 
 /** The visitor is this person, in the browser's storage too where the page wants that and the browser allows it. */
 export function become(person: Person): void {

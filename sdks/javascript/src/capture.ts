@@ -1,7 +1,7 @@
-import { address } from './address'
-import { newId } from './newId'
-import { enqueue } from './enqueue'
-import { state } from './state'
+import { address } from './address.js'
+import { newId } from './newId.js'
+import { enqueue } from './enqueue.js'
+import { state } from './state.js'
 
 declare const VERSION: string
 

@@ -1,6 +1,6 @@
-import { attempt } from './attempt'
-import { Limit } from './limits'
-import { state } from './state'
+import { attempt } from './attempt.js'
+import { Limit } from './limits.js'
+import { state } from './state.js'
 
 /** A function for pages: it never throws, and a call before `init` waits for it with its time. */
 export function command<A extends unknown[]>(run: (...args: A) => void): (...args: A) => void {

@@ -1,4 +1,4 @@
-import { Limit } from './limits'
+import { Limit } from './limits.js'
 
 /**
  * Milliseconds until the next try: twice as long each time up to a minute, half of it by chance so that browsers do

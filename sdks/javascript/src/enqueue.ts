@@ -1,8 +1,8 @@
-import { flush } from './flush'
-import { Limit } from './limits'
-import { schedule } from './schedule'
-import { state } from './state'
-import { warn } from './warn'
+import { flush } from './flush.js'
+import { Limit } from './limits.js'
+import { schedule } from './schedule.js'
+import { state } from './state.js'
+import { warn } from './warn.js'
 
 /** Puts an event into the queue. */
 export function enqueue(event: string): void {

@@ -1,5 +1,5 @@
-import { send } from './send'
-import { state } from './state'
+import { send } from './send.js'
+import { state } from './state.js'
 
 /** Sends what waits, now. Resolves when all is sent, or when the collector has to be given time. Never rejects. */
 export async function flush(): Promise<void> {

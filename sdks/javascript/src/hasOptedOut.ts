@@ -1,4 +1,4 @@
-import type { Options } from './options'
+import type { Options } from './options.js'
 
 /** Whether the browser sends a signal that the page respects. */
 export function hasOptedOut({ respect = 'gpc' }: Options): boolean {

@@ -1,13 +1,13 @@
-import { attempt } from './attempt'
-import { become } from './become'
-import { hasOptedOut } from './hasOptedOut'
-import { knownPerson } from './knownPerson'
-import { newPerson } from './newPerson'
-import type { Options } from './options'
-import { runAt } from './runAt'
-import { state } from './state'
-import { watchLeaving } from './watchLeaving'
-import { watchPages } from './watchPages'
+import { attempt } from './attempt.js'
+import { become } from './become.js'
+import { hasOptedOut } from './hasOptedOut.js'
+import { knownPerson } from './knownPerson.js'
+import { newPerson } from './newPerson.js'
+import type { Options } from './options.js'
+import { runAt } from './runAt.js'
+import { state } from './state.js'
+import { watchLeaving } from './watchLeaving.js'
+import { watchPages } from './watchPages.js'
 
 /** Starts the tracker; calls made before are made now, in their order and with their times. A second call does nothing. */
 export function init(options: Options): void {

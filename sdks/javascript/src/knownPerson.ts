@@ -1,4 +1,4 @@
-import { state, type Person } from './state'
+import { state, type Person } from './state.js'
 
 /** Whom this browser remembers, if anybody. */
 export function knownPerson(): Person | undefined {

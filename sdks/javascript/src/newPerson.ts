@@ -1,5 +1,5 @@
-import { newId } from './newId'
-import { state, type Person } from './state'
+import { newId } from './newId.js'
+import { state, type Person } from './state.js'
 
 /** Nobody in particular: an id of the browser's own with `persist`, otherwise one that the collector makes for a day. */
 export function newPerson(): Person {

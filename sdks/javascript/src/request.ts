@@ -1,4 +1,4 @@
-import { state } from './state'
+import { state } from './state.js'
 
 /**
  * Where a batch goes, and its body. The key stands in the body, and the body is sent as plain text: so a browser asks

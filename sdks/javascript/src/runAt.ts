@@ -1,4 +1,4 @@
-import { state } from './state'
+import { state } from './state.js'
 
 /** Makes a call, which does not throw, as if it were made at another time. */
 export function runAt(at: Date | undefined, run: () => void): void {

@@ -1,5 +1,5 @@
-import { flush } from './flush'
-import { state } from './state'
+import { flush } from './flush.js'
+import { state } from './state.js'
 
 /** Flushes later, unless that is planned already. */
 export function schedule(milliseconds: number): void {

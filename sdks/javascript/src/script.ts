@@ -3,16 +3,16 @@
 // It leaves `window.headwater` with the functions of the npm package. Where the page has put the queueing stub there
 // (README), the calls that it has kept are made first, in their order and with their times.
 
-import { attempt } from './attempt'
-import { flush } from './flush'
-import { group } from './group'
-import { identify } from './identify'
-import { init as start } from './init'
-import type { Options } from './options'
-import { page } from './page'
-import { reset } from './reset'
-import { runAt } from './runAt'
-import { track } from './track'
+import { attempt } from './attempt.js'
+import { flush } from './flush.js'
+import { group } from './group.js'
+import { identify } from './identify.js'
+import { init as start } from './init.js'
+import type { Options } from './options.js'
+import { page } from './page.js'
+import { reset } from './reset.js'
+import { runAt } from './runAt.js'
+import { track } from './track.js'
 
 type Kept = [method: 'track', args: [string], at?: Date]
 type Stub = { q?: { push: (kept: Kept) => void; map?: (run: (kept: Kept) => void) => void }; track?: unknown }

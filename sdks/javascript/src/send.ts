@@ -1,11 +1,11 @@
-import { byteLength } from './byteLength'
-import { delay } from './delay'
-import { Limit } from './limits'
-import { request } from './request'
-import { schedule } from './schedule'
-import { state } from './state'
-import { take } from './take'
-import { warn } from './warn'
+import { byteLength } from './byteLength.js'
+import { delay } from './delay.js'
+import { Limit } from './limits.js'
+import { request } from './request.js'
+import { schedule } from './schedule.js'
+import { state } from './state.js'
+import { take } from './take.js'
+import { warn } from './warn.js'
 
 /** Sends one batch. Says whether the next may follow at once. */
 export async function send(): Promise<boolean> {

@@ -1,6 +1,6 @@
-import { request } from './request'
-import { state } from './state'
-import { take } from './take'
+import { request } from './request.js'
+import { state } from './state.js'
+import { take } from './take.js'
 
 /**
  * Hands everything that waits to the browser, which sends it even if the page is closed. What the browser does not take
@@ -11,9 +11,7 @@ export function sendBeforeLeaving(): void {
   const staying: string[] = []
   while (queue[0]) {
     const batch = take(queue)
-    const taken = navigator.sendBeacon(...request(batch))
-    if (!taken || state.failures) staying.push(...batch)
-    if (!taken) break
+    if (!navigator.sendBeacon(...request(batch)) || state.failures) staying.push(...batch)
   }
   queue.unshift(...staying)
 }

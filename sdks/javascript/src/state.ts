@@ -1,6 +1,6 @@
 // What the tracker remembers while the page lives.
 
-import type { Options } from './options'
+import type { Options } from './options.js'
 
 /** Whose events they are: goes into each event as it is. */
 export interface Person {

@@ -1,5 +1,5 @@
-import { byteLength } from './byteLength'
-import { Limit } from './limits'
+import { byteLength } from './byteLength.js'
+import { Limit } from './limits.js'
 
 /** Takes a request's worth of events out of the queue: at least one, even if it is larger than that. */
 export function take(queue: string[]): string[] {

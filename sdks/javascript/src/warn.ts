@@ -1,4 +1,4 @@
-import { state } from './state'
+import { state } from './state.js'
 
 /** Tells the page's developer, once for each kind of trouble. */
 export function warn(kind: string | number, detail: unknown): void {

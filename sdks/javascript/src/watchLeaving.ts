@@ -1,5 +1,5 @@
-import { attempt } from './attempt'
-import { sendBeforeLeaving } from './sendBeforeLeaving'
+import { attempt } from './attempt.js'
+import { sendBeforeLeaving } from './sendBeforeLeaving.js'
 
 /** On a phone a hidden page is often the last that is seen of it; elsewhere `pagehide` is the last moment. */
 export function watchLeaving(): void {

@@ -1,7 +1,7 @@
-import { address } from './address'
-import { attempt } from './attempt'
-import { capture } from './capture'
-import { state } from './state'
+import { address } from './address.js'
+import { attempt } from './attempt.js'
+import { capture } from './capture.js'
+import { state } from './state.js'
 
 /** Counts the page, and each change of its address once. */
 export function watchPages(): void {
