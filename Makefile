@@ -18,6 +18,9 @@ export HEADWATER_TEST_PYTHON := $(PYTHON)
 DEMO_ARGS ?=
 BENCH_ARGS ?= --write docs/reference/benchmarks.md
 NEXTEST_PROFILE ?= $(if $(CI),ci,default)
+WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/worker/edge_collector.wasm
+# The command must be of the very version that Cargo.toml pins for the library.
+WASM_BINDGEN := 0.2.129
 say = @printf '\033[1m== %s\033[0m\n' "$(1)" >&2
 
 .PHONY: help
@@ -34,12 +37,30 @@ build: ## Build the binary that demo and tests run (the first time takes a quart
 	$(call say,building headwater)
 	cargo build --locked -p headwater
 
+.PHONY: worker
+worker: worker-tools ## Build the edge Worker into infra/worker/dist, and hold it to its size
+	$(call say,building the Worker)
+	WASM_BINDGEN_USE_JS_SYS=1 cargo rustc --locked --profile worker --target wasm32-unknown-unknown -p edge-collector --lib --crate-type cdylib
+	node infra/worker/build.mjs $(WASM) $(TOOLS)/bin/wasm-bindgen infra/worker/dist
+
+.PHONY: worker-tools
+worker-tools: infra/worker/node_modules/.installed
+	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+	@[ "$$($(TOOLS)/bin/wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $(WASM_BINDGEN)" ] || { printf '== installing wasm-bindgen (two minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) wasm-bindgen-cli@$(WASM_BINDGEN) --bin wasm-bindgen; }
+
+infra/worker/node_modules/.installed: infra/worker/package-lock.json
+	$(call say,installing what builds and tests the Worker)
+	npm ci --prefix infra/worker --no-audit --no-fund --loglevel=error
+	touch $@
+
 .PHONY: test
-test: test-tools ## Install what the tests need and run all of them
+test: test-tools worker ## Install what the tests need and run all of them
 	$(call say,building the binary and the tests)
 	cargo build --locked --workspace --all-targets
 	$(call say,checking that the light crates compile for the edge)
 	cargo check --locked --target wasm32-unknown-unknown -p event-model -p event-queue -p query-model -p edge-collector
+	$(call say,running the Worker in workerd)
+	node --test infra/worker/test/*.test.mjs
 	$(call say,running the tests)
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 

@@ -1,0 +1,71 @@
+// The Worker's entry: hands events to the Wasm module, and survives if that ever breaks.
+//
+// The collector has no path that panics. If one is found all the same, the module's memory is worth nothing any more,
+// and requests in it would hang: they are answered with a 503 that makes clients try again, on a fresh instance.
+import { __wbg_reset_state, __worker_init_state, fetch, scheduled } from 'headwater-wasm'
+
+const waiting = new Set()
+let broken = false
+
+function watch() {
+  Object.defineProperty(__worker_init_state(), 'criticalError', {
+    configurable: true,
+    get: () => broken,
+    set: (value) => value && giveUp(),
+  })
+}
+
+function giveUp() {
+  if (broken) return
+  broken = true
+  for (const fail of waiting) fail(new Error('the module panicked'))
+}
+
+function revive() {
+  broken = false
+  __wbg_reset_state()
+  watch()
+}
+
+const unavailable = () =>
+  new Response(
+    JSON.stringify({
+      type: 'urn:headwater:error:internal',
+      title: 'Something went wrong on our side.',
+      status: 503,
+      code: 'internal',
+      what_to_do: 'Try again later.',
+    }),
+    {
+      status: 503,
+      headers: {
+        'content-type': 'application/problem+json',
+        'retry-after': '5',
+        'access-control-allow-origin': '*',
+        'access-control-expose-headers': 'Retry-After',
+      },
+    },
+  )
+
+watch()
+
+export default {
+  async fetch(request, env, context) {
+    if (broken) revive()
+    let fail
+    const gaveUp = new Promise((_, reject) => waiting.add((fail = reject)))
+    try {
+      return await Promise.race([fetch(request, env, context), gaveUp])
+    } catch (error) {
+      console.error(JSON.stringify({ message: 'the module broke', cause: String(error) }))
+      if (error instanceof WebAssembly.RuntimeError) giveUp()
+      return unavailable()
+    } finally {
+      waiting.delete(fail)
+    }
+  },
+  async scheduled(event, env, context) {
+    if (broken) revive()
+    return scheduled(event, env, context)
+  },
+}
