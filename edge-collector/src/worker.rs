@@ -21,17 +21,17 @@ use event_model::{ErrorCode, Problem};
 use event_queue::Compression;
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
 
-use self::incoming::Incoming;
+use self::incoming::{Head, Incoming};
 use self::settings::Settings;
-use crate::{Entropy, Limits, RETRY_SECONDS, Reply, admit, collect, decode, pack};
+use crate::{Entropy, Limits, RETRY_SECONDS, Reply, admit, at_once, collect, decode, pack};
 
 /// Answers a request.
 #[event(fetch)]
 async fn fetch(request: worker::Request, env: Env, _context: Context) -> worker::Result<worker::Response> {
-    let path = request.path();
-    let reply = match (request.inner().method().as_str(), path.as_str()) {
-        ("OPTIONS", _) => Ok(Reply::preflight()),
-        _ => take(request, &env).await,
+    let head = Head::of(&request);
+    let reply = match at_once(&head.method, &head.path, &head.headers) {
+        Some(reply) => Ok(reply),
+        None => take(head, request, &env).await,
     };
     outgoing::send(reply.unwrap_or_else(|problem| {
         log(&problem);
@@ -48,21 +48,15 @@ async fn scheduled(event: ScheduledEvent, env: Env, _context: ScheduleContext) {
 }
 
 /// One request from its arrival to the queue.
-async fn take(request: worker::Request, env: &Env) -> Result<Reply, Problem> {
-    let incoming = Incoming::read(request).await?;
+async fn take(head: Head, request: worker::Request, env: &Env) -> Result<Reply, Problem> {
+    let incoming = Incoming::read(head, &request).await?;
     let decoded = decode(&incoming.request(), &Limits::default())?;
-    let now = entropy::now();
     let settings = Settings::of(env)?;
-    let (project, key) = match keys::look_up(env, decoded.key(), now).await? {
-        Some((project, key)) => {
-            admit(Some(&key), decoded.origin(), now)?;
-            (project, key)
-        }
-        None => return Err(ErrorCode::KeyUnknown.into()),
-    };
+    let now = entropy::now();
+    let (project, key) = keys::look_up(env, decoded.key(), now).await?;
+    admit(Some(&key), decoded.origin(), now)?;
     limiter::take(env, &project).await?;
-    let daily_salt = if project.privacy.cookieless { salt::of_day(env, now).await? } else { [0; 32] };
-    let entropy = Entropy { seed: entropy::random()?, daily_salt };
+    let entropy = Entropy { seed: entropy::random()?, daily_salt: salt::of_day(env, now).await? };
     let collected = collect(decoded, &project, &key, now, entropy);
     let messages = pack(&collected.envelopes, Compression::Deflate)?;
     queue::send(&settings, &messages).await?;

@@ -13,53 +13,57 @@ use worker::web_sys::ReadableStreamDefaultReader;
 
 use crate::Request;
 
-/// What a request brought.
+/// What a request says before its body.
+pub(super) struct Head {
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+}
+
+impl Head {
+    pub(super) fn of(request: &worker::Request) -> Self {
+        let url = request.inner().url();
+        let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+        Self {
+            method: request.inner().method(),
+            path: request.path(),
+            query: query.to_owned(),
+            headers: headers(request),
+        }
+    }
+}
+
+/// A request that may bring events.
 pub(super) struct Incoming {
-    method: String,
-    path: String,
-    query: String,
-    headers: HeaderMap,
+    head: Head,
     body: Vec<u8>,
     remote_ip: Option<IpAddr>,
     geo: Geo,
 }
 
 impl Incoming {
-    /// Reads it whole.
+    /// Reads it whole; only a POST has a body that anybody wants.
     ///
     /// # Errors
-    /// `uri_too_long`, `method_not_allowed`, `body_too_large`, or `invalid_body` when the other end stops in the middle.
-    pub(super) async fn read(request: worker::Request) -> Result<Self, Problem> {
-        let url = request.inner().url();
-        let query = url.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
-        let path = request.path();
-        if path.len() + query.len() > MAX_URI_BYTES {
+    /// `uri_too_long`, `body_too_large`, or `invalid_body` when the other end stops in the middle.
+    pub(super) async fn read(head: Head, request: &worker::Request) -> Result<Self, Problem> {
+        if head.path.len() + head.query.len() > MAX_URI_BYTES {
             return Err(ErrorCode::UriTooLong.into());
         }
-        let method = request.inner().method();
-        if method != "POST" {
-            return Err(Problem::new(ErrorCode::MethodNotAllowed, "This path takes POST."));
-        }
-        let headers = headers(&request);
-        let remote_ip = headers.get("cf-connecting-ip").and_then(|value| value.to_str().ok()?.parse::<IpAddr>().ok());
-        Ok(Self {
-            method,
-            query: query.to_owned(),
-            path,
-            body: body(&request, &headers).await?,
-            remote_ip: remote_ip.map(|address| address.to_canonical()),
-            geo: geo(&request),
-            headers,
-        })
+        let body = if head.method == "POST" { body(request, &head.headers).await? } else { Vec::new() };
+        let address = head.headers.get("cf-connecting-ip").and_then(|value| value.to_str().ok());
+        let remote_ip = address.and_then(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
+        Ok(Self { body, remote_ip, geo: geo(request), head })
     }
 
     /// As the core takes it.
     pub(super) fn request(&self) -> Request<'_> {
         Request {
-            method: &self.method,
-            path: &self.path,
-            query: &self.query,
-            headers: &self.headers,
+            method: &self.head.method,
+            path: &self.head.path,
+            query: &self.head.query,
+            headers: &self.head.headers,
             body: &self.body,
             remote_ip: self.remote_ip,
             geo: &self.geo,

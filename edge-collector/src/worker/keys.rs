@@ -7,6 +7,7 @@ use event_model::project::{Directory, Key};
 use event_model::{Problem, Project, Timestamp};
 use worker::Env;
 
+use super::unavailable;
 use crate::{KeyCache, Lookup};
 
 /// The binding of the key-value namespace.
@@ -22,11 +23,7 @@ thread_local! {
 ///
 /// # Errors
 /// `key_unknown` or `snapshot_unavailable`, by the rule of [`KeyCache`].
-pub(super) async fn look_up(
-    env: &Env,
-    presented: &str,
-    now: Timestamp,
-) -> Result<Option<(Arc<Project>, Key)>, Problem> {
+pub(super) async fn look_up(env: &Env, presented: &str, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
     let look = || CACHE.with_borrow_mut(|cache| cache.look_up(presented, now));
     let mut found = look();
     if matches!(found, Lookup::Read) {
@@ -35,9 +32,9 @@ pub(super) async fn look_up(
         found = look();
     }
     match found {
-        Lookup::Found(project, key) => Ok(Some((project, key))),
+        Lookup::Found(project, key) => Ok((project, key)),
         Lookup::Refused(problem) => Err(problem),
-        Lookup::Read => Ok(None),
+        Lookup::Read => Err(unavailable("the snapshot is to be read twice for one request")),
     }
 }
 
