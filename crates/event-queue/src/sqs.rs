@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use event_model::limits::MAX_MESSAGE_BYTES;
 use tokio::sync::OnceCell;
 
-pub use settings::SqsSettings;
+pub use settings::{Keys, SqsSettings};
 
 use crate::queue::{Delivery, Outgoing, Queue, QueueError, QueueStats, Receipt};
 

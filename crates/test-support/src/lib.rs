@@ -11,3 +11,5 @@ pub mod power_cut;
 pub mod rows;
 /// Events, a question and its answer in one YAML file.
 pub mod scenario;
+/// Amazon's SQS on this machine, as quick as memory and as unreliable as a test wants it.
+pub mod sqs_stub;

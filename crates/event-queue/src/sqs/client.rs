@@ -4,6 +4,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Credentials;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
@@ -24,6 +25,9 @@ pub(super) async fn connect(settings: &SqsSettings) -> Result<Client, QueueError
     }
     if let Some(endpoint) = &settings.endpoint {
         loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(keys) = &settings.keys {
+        loader = loader.credentials_provider(Credentials::new(&keys.id, &keys.secret, None, None, "settings"));
     }
     let shared = loader.load().await;
     if shared.region().is_none() {

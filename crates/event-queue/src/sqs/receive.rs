@@ -7,7 +7,7 @@ use event_model::EventId;
 
 use super::persist::{in_parallel, within};
 use super::{SqsQueue, seconds, visibility_seconds};
-use crate::envelope::from_text;
+use crate::envelope::{Envelope, from_text};
 use crate::queue::{Delivery, QueueError, Receipt};
 use crate::sqs_format::{Known, MAX_ENTRIES};
 
@@ -111,8 +111,9 @@ struct Round {
     deliveries: Vec<Delivery>,
 }
 
-/// A message that somebody else put into the queue is delivered too: whoever reads it finds it damaged, and it ends
-/// as a dead letter or in quarantine instead of going round in silence. `None` is an answer without a receipt.
+/// A message without our attributes is asked itself. One that somebody else put into the queue is delivered too:
+/// whoever reads it finds it damaged, and it ends as a dead letter instead of going round in silence. `None` is an
+/// answer without a receipt.
 fn delivery(message: Message) -> Option<Delivery> {
     let receipt = Receipt(message.receipt_handle?);
     let count =
@@ -122,9 +123,15 @@ fn delivery(message: Message) -> Option<Delivery> {
     for (name, value) in message.message_attributes.iter().flatten() {
         known.note(name, value.string_value().unwrap_or_default());
     }
-    let own_id = message.message_id.as_deref().and_then(EventId::parse_uuid);
     let text = message.body.unwrap_or_default();
     let body = from_text(&text).unwrap_or_else(|_| text.into_bytes());
+    if known.message_id.is_none()
+        && let Ok(envelope) = Envelope::decode(&body)
+    {
+        known.events = Some(envelope.event_count());
+        (known.message_id, known.project) = (Some(envelope.message_id), Some(envelope.project));
+    }
+    let own_id = message.message_id.as_deref().and_then(EventId::parse_uuid);
     Some(Delivery {
         receipt,
         message_id: known.message_id.or(own_id).unwrap_or_default(),

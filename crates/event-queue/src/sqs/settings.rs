@@ -1,5 +1,6 @@
 //! What an operator may say about the queue in SQS.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Which queue, and how it is spoken to.
@@ -11,6 +12,8 @@ pub struct SqsSettings {
     pub endpoint: Option<String>,
     /// The region; where it is not said: that of the URL, then what the environment says. Default none.
     pub region: Option<String>,
+    /// Keys that do not come from the environment: for other implementations of SQS, and for tests. Default none.
+    pub keys: Option<Keys>,
     /// How long one call may take, beyond the time that a receive waits for a message. Default 5 s.
     pub call_timeout: Duration,
     /// How long a send, an acknowledgement or an extension goes on trying with the messages that SQS did not take.
@@ -31,10 +34,26 @@ impl SqsSettings {
             queue_url: queue_url.into(),
             endpoint: None,
             region: None,
+            keys: None,
             call_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(10),
             first_backoff: Duration::from_millis(50),
             parallel_calls: 16,
         }
+    }
+}
+
+/// An access key. Its secret is never printed.
+#[derive(Clone)]
+pub struct Keys {
+    /// The public part.
+    pub id: String,
+    /// The other one.
+    pub secret: String,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("id", &self.id).finish_non_exhaustive()
     }
 }
