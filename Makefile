@@ -1,7 +1,8 @@
 # Every command of the project. `make help` lists them.
 #
-# Needs a Rust toolchain (rustup), Node 20+ and Python 3.11+; everything else is installed from the package
-# registries into a cache folder outside the tree, so that a second clone builds in minutes.
+# Needs a Rust toolchain (rustup), Node 20.11+, Python 3.11+ and, for the tests, Chromium (installed from Debian's
+# packages where make runs as root); everything else is installed from the package registries, most of it into a cache
+# folder outside the tree, so that a second clone builds in minutes.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -48,24 +49,23 @@ worker-tools: infra/worker/node_modules/.installed
 	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
 	@[ "$$($(TOOLS)/bin/wasm-bindgen --version 2>/dev/null)" = "wasm-bindgen $(WASM_BINDGEN)" ] || { printf '== installing wasm-bindgen (two minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) wasm-bindgen-cli@$(WASM_BINDGEN) --bin wasm-bindgen; }
 
-infra/worker/node_modules/.installed: infra/worker/package-lock.json
-	$(call say,installing what builds and tests the Worker)
-	npm ci --prefix infra/worker --no-audit --no-fund --loglevel=error
-	touch $@
-
 .PHONY: test
 test: test-tools worker ## Install what the tests need and run all of them
 	$(call say,building the binary and the tests)
 	cargo build --locked --workspace --all-targets
 	$(call say,checking that the light crates compile for the edge)
 	cargo check --locked --target wasm32-unknown-unknown -p event-model -p event-queue -p query-model -p edge-collector
+	$(call say,running the tracker's own tests)
+	npm test --prefix sdks/javascript
 	$(call say,running the Worker in workerd)
 	node --test infra/worker/test/*.test.mjs
 	$(call say,running the tests)
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 
+NPM_FOLDERS := sdks/javascript tests/sdks/browser tests/sdks/node
+
 .PHONY: test-tools
-test-tools: $(CACHE)/python/.installed tests/sdks/node/node_modules/.installed ## Install what the tests need
+test-tools: $(CACHE)/python/.installed $(NPM_FOLDERS:%=%/node_modules/.installed) chromium ## Install what the tests need
 	@cargo nextest --version >/dev/null 2>&1 || { printf '== installing cargo-nextest (a few minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) cargo-nextest; }
 	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
 
@@ -76,10 +76,19 @@ $(CACHE)/python/.installed: tests/sdks/python/requirements.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-tests/sdks/node/node_modules/.installed: tests/sdks/node/package-lock.json
-	$(call say,installing the Node SDKs that tests run)
-	npm ci --prefix tests/sdks/node --no-audit --no-fund --loglevel=error
+%/node_modules/.installed: %/package-lock.json
+	$(call say,installing the npm packages of $*)
+	npm ci --prefix $* --no-audit --no-fund --loglevel=error
 	touch $@
+
+# Tests of pages need a browser. Where it cannot be installed here, they fail and say what to install.
+.PHONY: chromium
+chromium:
+	@[ -x "$${HEADWATER_CHROMIUM:-/usr/bin/chromium}" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { printf '== installing chromium\n' >&2; { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || printf 'chromium could not be installed: the tests of pages will fail\n' >&2; }
+
+.PHONY: tracker
+tracker: sdks/javascript/node_modules/.installed ## Build the tracker for web pages into sdks/javascript/dist
+	npm run build --prefix sdks/javascript
 
 .PHONY: check
 check: format-check lint deny test ## What a change must pass: format, clippy, licences and bans, all tests

@@ -41,6 +41,7 @@ fn first_steps(url: &str, style: Style) -> String {
          \x20 curl {url}/api/v1/events -H \"Authorization: Bearer $HEADWATER_WRITE_KEY\" \\\n\
          \x20   -d '{{\"event\": \"Signed Up\", \"user_id\": \"ada\"}}'\n\
          \x20 headwater events tail --url {url}\n\
+         \x20 a web page: <script defer src=\"{url}/hw.js\" data-key=\"your write key\"></script>\n\
          \x20 your Segment SDK: host {url} and the write key\n",
         style.bold("Send an event, and see it:"),
     )
