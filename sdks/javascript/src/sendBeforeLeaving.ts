@@ -11,7 +11,7 @@ export function sendBeforeLeaving(): void {
   const staying: string[] = []
   while (queue[0]) {
     const batch = take(queue)
-    if (!navigator.sendBeacon(...request(batch)) || state.failures) staying.push(...batch)
+    if (!navigator.sendBeacon?.(...request(batch)) || state.failures) staying.push(...batch)
   }
   queue.unshift(...staying)
 }

@@ -201,6 +201,15 @@ test('what the browser does not take stays', async () => {
   assert.deepEqual(names([...handed, ...browser.sent()]), Array.from({ length: 10 }, (_, n) => `n${n}`))
 })
 
+test('a browser that takes nothing loses nothing of a page that comes back', async () => {
+  const browser = visit({ tag })
+  browser.window.navigator.sendBeacon = undefined
+  many(browser, 2)
+  hide(browser)
+  await browser.pass()
+  assert.deepEqual(names(browser.sent()), ['n0', 'n1'])
+})
+
 test('while the collector is failing, what is handed over stays as well', async () => {
   const browser = visit({ tag, answers: [503] })
   many(browser, 2)
