@@ -170,7 +170,8 @@ pub struct Key {
 pub struct Privacy {
     /// Keep the IP address in `context.ip` instead of dropping it after use.
     pub keep_ip: bool,
-    /// Give visitors without any id a daily one, made from a keyed hash that cannot be taken back.
+    /// Give all visitors without any id a daily one, made from a keyed hash that cannot be taken back; otherwise only
+    /// events that ask for it have one.
     pub cookieless: bool,
     /// Names of properties and traits whose values are replaced by `"[masked]"`.
     pub mask: Vec<String>,
