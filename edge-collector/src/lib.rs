@@ -54,6 +54,6 @@ pub use key_cache::{KeyCache, Lookup};
 pub use pack::pack;
 pub use protocol::{Refusal, paths};
 pub use replay::{Kept, Replayed, StillRefused, replay};
-pub use reply::{RETRY_SECONDS, Reply};
+pub use reply::{RETRY_SECONDS, Reply, request_id};
 pub use request::{Limits, Request, Response};
 pub use tracker::{TRACKER_PATH, tracker};

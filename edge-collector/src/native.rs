@@ -3,11 +3,13 @@
 mod body;
 mod collector;
 mod limiter;
+mod live;
 mod metrics;
 mod reply;
 mod router;
 mod salt;
 mod settings;
+mod watch;
 
 pub use collector::Collector;
 pub use router::router;

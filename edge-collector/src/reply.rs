@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use event_model::problem::MEDIA_TYPE;
 use event_model::{ErrorCode, Problem};
+use http::HeaderMap;
 
 use crate::request::Response;
 
@@ -57,9 +58,15 @@ impl Reply {
             .with("access-control-allow-methods", "GET, POST, OPTIONS")
             .with(
                 "access-control-allow-headers",
-                "Authorization, Content-Type, Content-Encoding, X-Write-Key, X-Retry-Count",
+                "Authorization, Content-Type, Content-Encoding, X-Write-Key, X-Retry-Count, X-Request-Id",
             )
             .with("access-control-max-age", "86400")
+    }
+
+    /// Names the request, as the log does.
+    #[must_use]
+    pub fn to_request(self, id: &str) -> Self {
+        self.with("x-request-id", id.to_owned())
     }
 
     /// Lets browsers and caches keep it, as `Cache-Control` says.
@@ -69,13 +76,22 @@ impl Reply {
 
     /// Any origin, since no cookie is ever read: which origins a key takes is checked by the key.
     fn open(status: u16, body: Vec<u8>) -> Self {
-        Self { status, headers: Vec::with_capacity(6), body }
+        Self { status, headers: Vec::with_capacity(7), body }
             .with("access-control-allow-origin", "*")
-            .with("access-control-expose-headers", "Retry-After")
+            .with("access-control-expose-headers", "Retry-After, X-Request-Id")
     }
 
     fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
+}
+
+/// The request's id: the caller's own, where it is a short plain word, otherwise these random bytes.
+#[must_use]
+pub fn request_id(headers: &HeaderMap, random: [u8; 16]) -> String {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let own = headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let own = own.filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(allowed));
+    own.map_or_else(|| random.iter().map(|byte| format!("{byte:02x}")).collect(), str::to_owned)
 }

@@ -27,6 +27,8 @@ pub enum ErrorCode {
     BodyTimeout,
     /// The request gives its length in two ways.
     AmbiguousLength,
+    /// This is not a request of HTTP/1.1.
+    InvalidRequest,
     /// The request carries no key.
     KeyMissing,
     /// The key is not valid.
@@ -43,8 +45,12 @@ pub enum ErrorCode {
     NotFound,
     /// This path does not take this method.
     MethodNotAllowed,
+    /// This path is for WebSockets.
+    UpgradeRequired,
     /// Too many requests for this project's tier.
     RateLimited,
+    /// As many watch this project as may.
+    TooManyWatchers,
     /// The queue has reached its size, or the disk its reserve.
     QueueFull,
     /// The events could not be made durable.
@@ -97,6 +103,7 @@ impl ErrorCode {
         Self::HeadersTooLarge,
         Self::BodyTimeout,
         Self::AmbiguousLength,
+        Self::InvalidRequest,
         Self::KeyMissing,
         Self::KeyUnknown,
         Self::KeyMismatch,
@@ -105,7 +112,9 @@ impl ErrorCode {
         Self::ProjectForbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::UpgradeRequired,
         Self::RateLimited,
+        Self::TooManyWatchers,
         Self::QueueFull,
         Self::QueueUnavailable,
         Self::SnapshotUnavailable,
@@ -209,6 +218,12 @@ impl ErrorCode {
                 "The request gives its length in two ways.",
                 "Send either Content-Length or Transfer-Encoding.",
             ),
+            Self::InvalidRequest => (
+                "invalid_request",
+                400,
+                "This is not a request of HTTP/1.1.",
+                "Check the first line, the names of headers and Content-Length.",
+            ),
             Self::KeyMissing => (
                 "key_missing",
                 401,
@@ -246,11 +261,23 @@ impl ErrorCode {
                 "This path does not take this method.",
                 "Use a method from the Allow header.",
             ),
+            Self::UpgradeRequired => (
+                "upgrade_required",
+                426,
+                "This path is for WebSockets.",
+                "Connect with a WebSocket client; docs/reference/live.md shows how.",
+            ),
             Self::RateLimited => (
                 "rate_limited",
                 429,
                 "Too many requests for this project's tier.",
                 "Wait the seconds in Retry-After, then send again.",
+            ),
+            Self::TooManyWatchers => (
+                "too_many_watchers",
+                429,
+                "As many watch this project as may.",
+                "Close a watch, or ask the lake: POST /api/v1/events/query.",
             ),
             Self::QueueFull => (
                 "queue_full",

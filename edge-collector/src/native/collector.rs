@@ -9,14 +9,17 @@ use event_model::limits::MAX_URI_BYTES;
 use event_model::project::{Directory, Key, SharedDirectory};
 use event_model::{ErrorCode, Problem, Project, Timestamp};
 use event_queue::{Geo, Queue, QueueError};
-use http::Method;
+use http::{HeaderMap, Method};
 use prometheus_client::registry::Registry;
 
 use super::limiter::Limiter;
+use super::live::Hub;
 use super::metrics::{Metrics, ProtocolLabel, ReasonLabel, StatusLabel};
 use super::{CollectorSettings, body, reply};
+use crate::live::admit_watcher;
 use crate::{
     Collected, Decoded, Entropy, RETRY_SECONDS, Reply, Request, Response, admit, at_once, collect, decode, pack,
+    request_id,
 };
 
 /// The native collector: what its requests share.
@@ -26,6 +29,7 @@ pub struct Collector {
     settings: CollectorSettings,
     limiter: Limiter,
     metrics: Metrics,
+    live: Arc<Hub>,
 }
 
 impl Collector {
@@ -38,24 +42,25 @@ impl Collector {
         registry: &mut Registry,
     ) -> Self {
         let metrics = Metrics::register(registry);
-        Self { queue, directory, settings, limiter: Limiter::default(), metrics }
+        Self { queue, directory, settings, limiter: Limiter::default(), metrics, live: Arc::default() }
     }
 
     /// Answers a request. A 2xx means that its events are durable.
     pub async fn handle(&self, request: http::Request<Body>, remote_ip: Option<IpAddr>) -> http::Response<Body> {
         let start = Instant::now();
+        let request_id = self.request_id(request.headers());
         let at_once = at_once(request.method().as_str(), request.uri().path(), request.headers());
         let response = match at_once {
             Some(reply) => reply,
             None => self.take(request, remote_ip).await.map_or_else(
                 |problem| {
-                    log(&problem);
+                    Self::log(&problem, &request_id);
                     Reply::problem(&problem)
                 },
                 Reply::answer,
             ),
         };
-        let response = reply::send(response);
+        let response = reply::send(response.to_request(&request_id));
         let status = StatusLabel { status: response.status().as_u16() };
         self.metrics.requests.get_or_create(&status).inc();
         self.metrics.seconds.observe(start.elapsed().as_secs_f64());
@@ -93,20 +98,37 @@ impl Collector {
             self.queue.send(messages).await.map_err(queue_problem)?;
         }
         self.count(&collected, protocol);
+        self.live.show(&project.id, &collected.envelopes, now);
         Ok(collected.response)
+    }
+
+    pub(super) fn settings(&self) -> &CollectorSettings {
+        &self.settings
+    }
+
+    /// Those who watch.
+    pub(super) fn live(&self) -> &Arc<Hub> {
+        &self.live
+    }
+
+    /// The project that a key may watch.
+    pub(super) fn watched_project(&self, key: &str, origin: Option<&str>) -> Result<Arc<Project>, Problem> {
+        let found = self.find(key)?;
+        admit_watcher(found.as_ref().map(|(_, key)| key), origin, now())?;
+        found.map(|(project, _)| project).ok_or_else(|| ErrorCode::KeyUnknown.into())
+    }
+
+    /// Names a request, as its sender does or anew.
+    pub(super) fn request_id(&self, headers: &HeaderMap) -> String {
+        let mut random = [0; 16];
+        // Zeros where there is no randomness: an id that repeats only makes a log harder to read.
+        let _ = getrandom::fill(&mut random);
+        request_id(headers, random)
     }
 
     /// Finds the key, checks it and takes a token of its project.
     fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
-        let directory: Arc<Directory> = self
-            .directory
-            .get()
-            .map_err(|why| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why))?;
-        let found = directory.find(decoded.key());
-        if let (None, Some(why)) = (&found, directory.stale()) {
-            // The key may be in what could not be read: a 401 would make the client throw its events away.
-            return Err(Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why));
-        }
+        let found = self.find(decoded.key())?;
         admit(found.as_ref().map(|(_, key)| key), decoded.origin(), now)?;
         let (project, key) = found.ok_or(ErrorCode::KeyUnknown)?;
         self.limiter
@@ -115,12 +137,36 @@ impl Collector {
         Ok((project, key))
     }
 
+    /// Looks a key up.
+    fn find(&self, key: &str) -> Result<Option<(Arc<Project>, Key)>, Problem> {
+        let directory: Arc<Directory> = self
+            .directory
+            .get()
+            .map_err(|why| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why))?;
+        let found = directory.find(key);
+        if let (None, Some(why)) = (&found, directory.stale()) {
+            // The key may be in what could not be read: a 401 would make the client throw its events away.
+            return Err(Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why));
+        }
+        Ok(found)
+    }
+
     fn entropy(&self, now: Timestamp) -> Result<Entropy, Problem> {
         let unavailable = || Problem::from(ErrorCode::Internal).because("the system gives no random bytes");
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|_| unavailable())?;
         let daily_salt = self.settings.salt.of_day(now.days()).ok_or_else(unavailable)?;
         Ok(Entropy { seed, daily_salt })
+    }
+
+    /// What a client did wrong is its own business; what is wrong with us is logged, with its cause.
+    pub(super) fn log(problem: &Problem, request_id: &str) {
+        let code = problem.code.as_str();
+        if problem.code.status() >= 500 {
+            tracing::warn!(request_id, code, cause = problem.cause.as_deref(), "request not taken");
+        } else {
+            tracing::debug!(request_id, code, "request refused");
+        }
     }
 
     fn count(&self, collected: &Collected, protocol: &'static str) {
@@ -139,16 +185,6 @@ fn queue_problem(error: QueueError) -> Problem {
             Problem::from(ErrorCode::QueueFull).retry_after(seconds)
         }
         other => Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(other),
-    }
-}
-
-/// What a client did wrong is its own business; what is wrong with us is logged, with its cause.
-fn log(problem: &Problem) {
-    let code = problem.code.as_str();
-    if problem.code.status() >= 500 {
-        tracing::warn!(code, cause = problem.cause.as_deref(), "request not taken");
-    } else {
-        tracing::debug!(code, "request refused");
     }
 }
 

@@ -9,10 +9,12 @@ use axum::extract::{ConnectInfo, State};
 use axum::routing::any;
 
 use super::collector::Collector;
+use super::watch;
+use crate::live;
 use crate::protocol::paths;
 use crate::tracker::TRACKER_PATH;
 
-/// Routes the paths of all protocols, and the script that sends events from pages. Where the server gives connection
+/// Routes the paths of all protocols, the script that sends events from pages, and the live stream. Where the server gives connection
 /// information (`ConnectInfo<SocketAddr>`), the sender's address is known. The router takes whole requests, so body
 /// limits of the caller must not be tighter.
 pub fn router(collector: Arc<Collector>) -> Router {
@@ -20,7 +22,7 @@ pub fn router(collector: Arc<Collector>) -> Router {
     for path in paths() {
         router = router.route(path, any(handle)).route(&format!("{path}/"), any(handle));
     }
-    router.route(TRACKER_PATH, any(handle)).with_state(collector)
+    router.route(TRACKER_PATH, any(handle)).route(live::PATH, any(watch::handle)).with_state(collector)
 }
 
 async fn handle(State(collector): State<Arc<Collector>>, request: http::Request<Body>) -> http::Response<Body> {

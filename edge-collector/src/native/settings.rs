@@ -17,6 +17,8 @@ pub struct CollectorSettings {
     pub max_body_bytes: usize,
     /// How long a body may take to arrive. Default: 10 s.
     pub body_timeout: Duration,
+    /// How often the key of each watcher of the live stream is looked at again. Default: 60 s.
+    pub live_key_interval: Duration,
     /// Limits after decompression.
     pub limits: Limits,
     /// How messages are packed. Default: not at all, since bytes on a local disk cost less than cycles.
@@ -30,6 +32,7 @@ impl Default for CollectorSettings {
         Self {
             max_body_bytes: MAX_BODY_BYTES,
             body_timeout: Duration::from_secs(10),
+            live_key_interval: Duration::from_secs(60),
             limits: Limits::default(),
             compression: Compression::None,
             salt: Arc::new(MemorySalt::default()),
@@ -42,6 +45,7 @@ impl fmt::Debug for CollectorSettings {
         f.debug_struct("CollectorSettings")
             .field("max_body_bytes", &self.max_body_bytes)
             .field("body_timeout", &self.body_timeout)
+            .field("live_key_interval", &self.live_key_interval)
             .field("limits", &self.limits)
             .field("compression", &self.compression)
             .finish_non_exhaustive()

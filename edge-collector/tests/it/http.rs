@@ -100,6 +100,20 @@ async fn browsers_may_read_every_answer() {
 }
 
 #[tokio::test]
+async fn every_answer_names_its_request() {
+    let server = Server::new();
+    for (path, body, status) in [("/api/v1/events", EVENT, 200), ("/v1/t", "nonsense", 400), ("/v1/m", "", 200)] {
+        let own = server.post(path, body, &[("x-request-id", "my-request.7")]).await;
+        assert_eq!((own.status.as_u16(), &own.headers["x-request-id"]), (status, &"my-request.7".parse().unwrap()));
+        assert!(own.headers["access-control-expose-headers"].to_str().unwrap().contains("X-Request-Id"));
+    }
+    let fresh = server.post("/api/v1/events", EVENT, &[("x-request-id", "<script>")]).await;
+    let other = server.post("/api/v1/events", EVENT, &[]).await;
+    assert_eq!(fresh.headers["x-request-id"].len(), 32);
+    assert_ne!(fresh.headers["x-request-id"], other.headers["x-request-id"]);
+}
+
+#[tokio::test]
 async fn settings_that_cannot_be_read_are_a_passing_fault() {
     let server = Server::new();
     server.directory.set(Err("projects.json: permission denied".to_owned()));

@@ -8,6 +8,7 @@ mod captures;
 mod enrichment;
 mod event_rules;
 mod http;
+mod live;
 mod messages;
 mod native_events;
 mod privacy;

@@ -17,6 +17,7 @@ const TAKES: &[ErrorCode] = &[
     ErrorCode::DuplicateKey,
     ErrorCode::InvalidEncoding,
     ErrorCode::AmbiguousLength,
+    ErrorCode::InvalidRequest,
     ErrorCode::KeyMissing,
     ErrorCode::KeyUnknown,
     ErrorCode::KeyMismatch,
