@@ -269,7 +269,13 @@ impl Directory {
     /// The project and the key that a presented key names, whether valid or not.
     #[must_use]
     pub fn find(&self, presented: &str) -> Option<(std::sync::Arc<Project>, Key)> {
-        let (project, key) = *self.by_hash.get(&key_hash(presented))?;
+        self.find_hashed(&key_hash(presented))
+    }
+
+    /// As [`Self::find`], for whoever keeps only the hash of a key.
+    #[must_use]
+    pub fn find_hashed(&self, sha256: &str) -> Option<(std::sync::Arc<Project>, Key)> {
+        let (project, key) = *self.by_hash.get(sha256)?;
         let project = self.projects.get(project)?;
         Some((std::sync::Arc::clone(project), project.keys.get(key)?.clone()))
     }

@@ -25,8 +25,8 @@ pub(super) fn timestamp(millis: f64) -> Timestamp {
 ///
 /// # Errors
 /// `internal`, if the runtime gives none.
-pub(super) fn random() -> Result<[u8; 32], Problem> {
-    let mut bytes = [0; 32];
+pub(super) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Problem> {
+    let mut bytes = [0; BYTES];
     fill(&mut bytes).map_err(|_| Problem::from(ErrorCode::Internal).because("the runtime gives no random bytes"))?;
     Ok(bytes)
 }

@@ -38,7 +38,11 @@ pub(super) async fn look_up(env: &Env, presented: &str, now: Timestamp) -> Resul
     }
 }
 
-async fn read(env: &Env) -> Result<Directory, String> {
+/// Reads the snapshot.
+///
+/// # Errors
+/// A sentence: it is not there, or not a snapshot.
+pub(super) async fn read(env: &Env) -> Result<Directory, String> {
     let store = env.kv(NAMESPACE).map_err(|error| error.to_string())?;
     let text = store.get(SNAPSHOT).text().await.map_err(|error| error.to_string())?;
     Directory::parse(&text.ok_or_else(|| format!("the namespace has no {SNAPSHOT}"))?)

@@ -2,10 +2,11 @@
 //
 // The collector has no path that panics. If one is found all the same, the module's memory is worth nothing any more,
 // and requests in it would hang: they are answered with a 503 that makes clients try again, on a fresh instance.
-import { __wbg_reset_state, __worker_init_state, fetch, scheduled } from 'headwater-wasm'
+import { __wbg_reset_state, __worker_init_state, Watchers as Watching, fetch, scheduled } from 'headwater-wasm'
 
 const waiting = new Set()
 let broken = false
+let instances = 0
 
 function watch() {
   Object.defineProperty(__worker_init_state(), 'criticalError', {
@@ -24,6 +25,7 @@ function giveUp() {
 function revive() {
   broken = false
   __wbg_reset_state()
+  instances++
   watch()
 }
 
@@ -68,4 +70,33 @@ export default {
     if (broken) revive()
     return scheduled(event, env, context)
   },
+}
+
+/** A project's watchers. What lives in the module is made anew where the module was: it keeps nothing of its own. */
+export class Watchers {
+  #state
+  #env
+  #watching
+  #instance
+
+  constructor(state, env) {
+    this.#state = state
+    this.#env = env
+    this.#current()
+  }
+
+  #current() {
+    if (broken) revive()
+    if (this.#instance !== instances) {
+      this.#watching = new Watching(this.#state, this.#env)
+      this.#instance = instances
+    }
+    return this.#watching
+  }
+
+  fetch = (request) => this.#current().fetch(request)
+  alarm = () => this.#current().alarm()
+  webSocketMessage = (socket, message) => this.#current().webSocketMessage(socket, message)
+  webSocketClose = (...how) => this.#current().webSocketClose(...how)
+  webSocketError = (...how) => this.#current().webSocketError(...how)
 }

@@ -30,6 +30,7 @@ export async function startEdge({ queueUrl, vars = {}, cf = {}, limits = [1000, 
       telemetry: { enabled: false },
       handleStructuredLogs: log ?? (() => {}),
       kvNamespaces: ['HEADWATER'],
+      durableObjects: { WATCHERS: { className: 'Watchers', useSQLite: true } },
       ratelimits: { RATE_SMALL: rate(limits[0], 1), RATE_MEDIUM: rate(limits[1], 2), RATE_LARGE: rate(limits[2], 3) },
       bindings: {
         SQS_QUEUE_URL: queueUrl,

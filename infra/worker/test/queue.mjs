@@ -3,7 +3,10 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import { inflateRawSync } from 'node:zlib'
 
-/** Starts it on a free port. `faults` holds what the next requests meet, the first one first. */
+/**
+ * Starts it on a free port. `faults` holds what the next requests meet, the first one first. `GET` of its URL gives the
+ * texts of the messages that it took, and forgets them.
+ */
 export async function startQueue() {
   const queue = { requests: [], messages: [], faults: [] }
   const server = createServer(async (request, response) => {
@@ -11,6 +14,9 @@ export async function startQueue() {
     for await (const piece of request) pieces.push(piece)
     const body = Buffer.concat(pieces).toString()
     const { headers, method, url } = request
+    if (method === 'GET') {
+      return response.end(JSON.stringify(queue.messages.splice(0).map(({ MessageBody }) => MessageBody)))
+    }
     queue.requests.push({ method, url, headers, body })
     const fault = queue.faults.shift() ?? {}
     if (fault.silent) return
