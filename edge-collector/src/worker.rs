@@ -18,6 +18,7 @@ mod outgoing;
 mod queue;
 mod salt;
 mod settings;
+mod wait;
 mod watchers;
 
 use event_model::{ErrorCode, Problem};

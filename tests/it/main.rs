@@ -8,3 +8,4 @@ mod crash;
 mod scenarios;
 mod segment_sdks;
 mod structure;
+mod wasm_matches_native;

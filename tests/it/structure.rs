@@ -4,18 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What no light crate may bring in.
-const HEAVY: &[&str] = &[
-    "arrow",
-    "arrow-array",
-    "datafusion",
-    "deltalake-core",
-    "parquet",
-    "hyper",
-    "reqwest",
-    "ring",
-    "tokio",
-    "object_store",
-];
+const HEAVY: &[&str] =
+    &["arrow", "arrow-array", "datafusion", "deltalake-core", "parquet", "hyper", "reqwest", "ring", "object_store"];
+
+/// The Worker's own library and the signer of requests bring in a tokio without a runtime: its channels.
+const TOKIO_WITHOUT_RUNTIME: &[&str] = &["", "default", "sync"];
 
 #[test]
 fn the_crates_of_the_edge_are_light() {
@@ -24,6 +17,11 @@ fn the_crates_of_the_edge_are_light() {
         let found: Vec<&str> = HEAVY.iter().copied().filter(|heavy| tree.iter().any(|name| name == heavy)).collect();
         assert!(found.is_empty(), "{package} brings in {found:?}");
         assert!(!tree.iter().any(|name| name.starts_with("aws-sdk-")), "{package} brings in an AWS SDK");
+        let tokio = lines(package, &["--target", "wasm32-unknown-unknown"], "{lib}|{f}");
+        let features = tokio.iter().filter_map(|line| line.strip_prefix("tokio|"));
+        let features = features.flat_map(|line| line.trim_end_matches(" (*)").split(','));
+        let more: Vec<&str> = features.filter(|feature| !TOKIO_WITHOUT_RUNTIME.contains(feature)).collect();
+        assert!(more.is_empty(), "{package} brings in tokio with {more:?}");
     }
 }
 
@@ -44,28 +42,21 @@ fn analytics_never_reaches_the_lake_and_nothing_depends_on_the_binary() {
 
 /// The names of all packages that one package needs to run.
 fn tree(package: &str, more: &[&str]) -> Vec<String> {
+    let name = |line: &String| Some(line.split_once('|')?.1.split(' ').next()?.to_owned());
+    lines(package, more, "{lib}|{p}").iter().filter_map(name).collect()
+}
+
+/// A line for each package that one package needs to run.
+fn lines(package: &str, more: &[&str], format: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--offline",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-            "--format",
-            "{lib}|{p}",
-            "--package",
-            package,
-        ])
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(["--format", format, "--package", package])
         .args(more)
         .current_dir(tests::root())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let name = |line: &str| Some(line.split_once('|')?.1.split(' ').next()?.to_owned());
-    text.lines().filter_map(name).collect()
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A request as workerd hands it over, made ready for the core.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use event_model::limits::{MAX_BODY_BYTES, MAX_URI_BYTES};
 use event_model::{ErrorCode, Problem};
@@ -11,7 +12,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::web_sys::ReadableStreamDefaultReader;
 
+use super::wait::within;
 use crate::Request;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a request says before its body.
 pub(super) struct Head {
@@ -46,12 +51,15 @@ impl Incoming {
     /// Reads it whole; only a POST has a body that anybody wants.
     ///
     /// # Errors
-    /// `uri_too_long`, `body_too_large`, or `invalid_body` when the other end stops in the middle.
+    /// `uri_too_long`, `body_too_large`, `body_timeout`, or `invalid_body` when the other end stops in the middle.
     pub(super) async fn read(head: Head, request: &worker::Request) -> Result<Self, Problem> {
         if head.path.len() + head.query.len() > MAX_URI_BYTES {
             return Err(ErrorCode::UriTooLong.into());
         }
-        let body = if head.method == "POST" { body(request, &head.headers).await? } else { Vec::new() };
+        let body = match head.method.as_str() {
+            "POST" => within(BODY_TIMEOUT, body(request, &head.headers)).await.ok_or(ErrorCode::BodyTimeout)??,
+            _ => Vec::new(),
+        };
         let address = head.headers.get("cf-connecting-ip").and_then(|value| value.to_str().ok());
         let remote_ip = address.and_then(|text| text.parse::<IpAddr>().ok()).map(|address| address.to_canonical());
         Ok(Self { body, remote_ip, geo: geo(request), head })

@@ -1,8 +1,5 @@
 //! The way to SQS: what the core says to send, by `fetch`.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use event_model::{ErrorCode, Problem};
@@ -15,6 +12,7 @@ use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirec
 
 use super::entropy::now;
 use super::settings::Settings;
+use super::wait::all;
 use crate::RETRY_SECONDS;
 use crate::sqs::{Answer, Batch, Next, Sending, SignedRequest};
 
@@ -36,12 +34,7 @@ pub(super) async fn send(settings: &Settings, messages: &[Outgoing]) -> Result<(
         }
         let timeout = sending.time_left(now()).min(REQUEST_TIMEOUT);
         let batches = sending.round();
-        let mut requests = Vec::with_capacity(batches.len());
-        for batch in &batches {
-            requests
-                .push(Box::pin(request(settings, batch, timeout))
-                    as Pin<Box<dyn Future<Output = Result<Got, Problem>> + '_>>);
-        }
+        let requests = batches.iter().map(|batch| request(settings, batch, timeout));
         for (batch, answer) in batches.iter().zip(all(requests).await) {
             match answer? {
                 Ok((status, body)) => sending.answered(batch, Answer::Http { status, body: &body }),
@@ -84,21 +77,4 @@ async fn fetch(signed: &SignedRequest, timeout: Duration) -> Result<(u16, Vec<u8
 fn describe(error: &JsValue) -> String {
     let text = |name| js_sys::Reflect::get(error, &JsValue::from_str(name)).ok().and_then(|value| value.as_string());
     [text("name"), text("message")].into_iter().flatten().collect::<Vec<_>>().join(": ")
-}
-
-/// Waits for all of them at once.
-async fn all<T>(mut waiting: Vec<Pin<Box<dyn Future<Output = T> + '_>>>) -> Vec<T> {
-    let mut done: Vec<Option<T>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, slot) in waiting.iter_mut().zip(&mut done) {
-            if slot.is_none()
-                && let Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *slot = Some(value);
-            }
-        }
-        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

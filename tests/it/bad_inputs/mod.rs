@@ -70,8 +70,23 @@ fn every_bad_input_is_answered_as_the_table_says() {
     assert_eq!(ledger["balanced"], json!(true), "nothing is lost: {ledger}");
 }
 
+/// The requests of the cases for the collector, by name.
+pub(crate) fn collector_requests() -> Vec<(String, Request)> {
+    let cases = data("bad_inputs.jsonl");
+    let cases = cases.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str::<Case>(line).unwrap());
+    let of_collector = cases.filter(|case| case.target == "collector");
+    let taken = of_collector.filter(|case| !LEFT_OUT.iter().any(|(prefix, _)| case.id.starts_with(prefix)));
+    taken
+        .enumerate()
+        .map(|(number, case)| {
+            let request = request(&case, &format!("5eed{number:04}-0000-4000-8000-000000000000"));
+            (case.id, request)
+        })
+        .collect()
+}
+
 /// The second project, for the cases that need somebody else's key.
-const OTHER_WRITE_KEY: &str = "hw_w_other_write_key";
+pub(crate) const OTHER_WRITE_KEY: &str = "hw_w_other_write_key";
 
 fn start(folder: &std::path::Path) -> Server {
     let data_dir = folder.join("data");
