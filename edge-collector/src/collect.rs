@@ -119,9 +119,10 @@ fn reject(
     fault: Fault,
 ) -> Rejected {
     let original = match item.kind {
-        crate::json::Kind::Object => redact(protocol.self_contained(item, path_type), project),
+        crate::json::Kind::Object => protocol.self_contained(item, path_type),
         _ => item.raw.to_owned(),
     };
+    let original = redact(original, item.kind, project);
     Rejected::new(position, event_id, fault.reason, fault.detail, original.as_bytes())
 }
 

@@ -31,10 +31,11 @@ pub(super) fn enrich(draft: &mut Draft<'_>, circumstances: &mut Circumstances<'_
     }
 }
 
-/// An original on its way into quarantine: the same rules, and no address unless the project keeps it.
-pub(crate) fn redact(original: String, project: &Project) -> String {
+/// An original on its way into quarantine: the same rules, and no address unless the project keeps it. What is no event
+/// at all, such as a list, may hold personal fields too.
+pub(crate) fn redact(original: String, kind: Kind, project: &Project) -> String {
     let original = replace_values(&original, |key| rule(project, key), rewrite).unwrap_or(original);
-    if project.privacy.keep_ip {
+    if project.privacy.keep_ip || kind != Kind::Object {
         return original;
     }
     let mut object = ObjectWriter::with_capacity(original.len());

@@ -43,3 +43,13 @@ async fn quarantined_originals_are_masked_and_without_the_address() {
         json!({ "properties": { "email": hash, "ip": "mine" }, "context": { "traits": { "card": "[masked]" } } })
     );
 }
+
+#[tokio::test]
+async fn what_is_no_event_is_masked_too() {
+    let server = server();
+    let batch = json!({ "batch": [[{ "card": 42, "a": 1 }], "card"] });
+    server.post_json("/api/v1/events/batch", batch).await;
+    let rejected = server.envelope().await.rejected;
+    let originals: Vec<Value> = rejected.iter().map(|one| serde_json::from_slice(&one.original.0).unwrap()).collect();
+    assert_eq!(originals, [json!([{ "card": "[masked]", "a": 1 }]), json!("card")]);
+}
