@@ -80,7 +80,8 @@ impl Compactor {
         }
     }
 
-    /// Returns once everything that was accepted before the call is in the lake, whoever drains it.
+    /// Returns once everything that was accepted before the call is in the lake, whoever drains it. Where the queue's
+    /// figures are approximate (SQS), that is once they say so and a receive has found nothing.
     ///
     /// # Errors
     /// [`CompactorError::NotStored`] if a project's storage fails, [`CompactorError::Newer`] if messages of a newer
@@ -101,11 +102,13 @@ impl Compactor {
         let called = Instant::now();
         let concerns = |found: &ProjectId| project.is_none_or(|project| project == found);
         let mut total = DrainReport::default();
+        let mut found_nothing = false;
         loop {
             let stats = self.queue.stats().await?;
             // What is left was sent after the call.
             let all_later = stats.oldest_age.is_some_and(|age| age + AGE_SLACK < called.elapsed());
-            if stats.visible + stats.in_flight == 0 || all_later {
+            let nothing = stats.visible + stats.in_flight == 0 && (found_nothing || !stats.approximate);
+            if nothing || all_later {
                 return Ok(total);
             }
             let report = self.drain_waiting(FLUSH_WAIT).await?;
@@ -115,6 +118,7 @@ impl Compactor {
                 return Err(CompactorError::NotStored { project, detail });
             }
             let (more, received) = (report.more, report.messages);
+            found_nothing = received == 0;
             total.merge(report);
             if more {
                 continue;

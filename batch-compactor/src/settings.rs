@@ -14,7 +14,8 @@ pub struct CompactorSettings {
     pub max_json_bytes: u64,
     /// Longest time that one drain spends on receiving, beyond the wait for the first message. Default 500 ms.
     pub max_receive_time: Duration,
-    /// Most messages asked for in one receive. Default 512 (SQS gives 10 at most, whatever is asked for).
+    /// Most messages asked for in one receive. Default 512 (SQS gives ten a call; its queue
+    /// makes as many calls at a time as it takes).
     pub receive_messages: usize,
     /// How long a received message stays hidden from others. Prolonged while it is worked on. Default 60 s.
     pub visibility: Duration,

@@ -16,3 +16,4 @@ mod isolation;
 mod lifecycle;
 mod rows;
 mod simulation;
+mod sqs;

@@ -1,15 +1,24 @@
 //! What these tests share: envelopes, a queue to put them in, and a destination that does as it is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{AsArray as _, RecordBatch};
 use async_trait::async_trait;
 use batch_compactor::{Compactor, CompactorSettings, Destination};
 use event_model::{Event, EventId, ProjectId, Timestamp};
 use event_queue::memory::{MemoryQueue, MemorySettings};
 use event_queue::{Compression, Envelope, Geo, Outgoing, Queue as _};
+use futures::TryStreamExt as _;
+use lake::files::FileList;
+use lake::rows::{Wanted, read};
+use lake::schema::TableSpec;
+use lake::tables::Table;
 use lake::{IngestBatch, IngestReport, LakeError, MessageCounts};
+use object_store::ObjectStore;
 use parking_lot::Mutex;
+use url::Url;
 
 /// 2026-11-20T12:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_176_000_000_000);
@@ -155,4 +164,34 @@ pub(crate) fn compactor(
 
 pub(crate) fn storage_down() -> LakeError {
     LakeError::storage("test", "the disk is on fire")
+}
+
+/// All rows of a table, read from its newest version by a reader without memory.
+pub(crate) async fn rows_of(
+    store: Arc<dyn ObjectStore>,
+    lake: &Url,
+    project: &ProjectId,
+    spec: &'static TableSpec,
+) -> Vec<RecordBatch> {
+    let url = lake.join(&format!("projects/{project}/{}/", spec.name)).unwrap();
+    let table = Table::open(store, url, spec).await.unwrap();
+    let snapshot = table.refresh().await.unwrap();
+    let files = FileList::new(snapshot.snapshot().unwrap().log_data().iter(), &FileList::default());
+    let mut rows = Vec::new();
+    for file in files.files() {
+        let batches = read(table.object_store(), file, Wanted::default()).await.unwrap();
+        rows.extend(batches.try_collect::<Vec<_>>().await.unwrap());
+    }
+    rows
+}
+
+/// How often each id is in a column.
+pub(crate) fn counts(rows: &[RecordBatch], column: &str) -> BTreeMap<EventId, usize> {
+    let mut counts = BTreeMap::new();
+    for batch in rows {
+        for id in batch.column_by_name(column).unwrap().as_binary::<i32>().iter().flatten() {
+            *counts.entry(EventId(id.try_into().unwrap())).or_default() += 1;
+        }
+    }
+    counts
 }

@@ -4,6 +4,8 @@
 pub mod faulty_queue;
 /// An object store that fails before, during or after an operation, by script or seed.
 pub mod faulty_store;
+/// moto as a process: Amazon's services as somebody else understands them.
+pub mod moto;
 /// A real folder that loses what was not fsynced.
 pub mod power_cut;
 /// Events as rows in memory, made by the collector's own steps.

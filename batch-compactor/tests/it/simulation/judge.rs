@@ -6,17 +6,14 @@ use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use event_model::identity::ties_of;
 use event_model::{EventId, ProjectId, columns};
 use event_queue::Queue as _;
-use futures::TryStreamExt as _;
 use lake::Depth;
-use lake::files::FileList;
-use lake::rows::{Wanted, read};
-use lake::schema::{self, TableSpec};
-use lake::tables::Table;
+use lake::schema;
 
 use super::Rules;
 use super::life::block_on;
 use super::plan::{Fate, Message, Plan};
 use super::world::World;
+use crate::support::{counts, rows_of};
 
 /// What is wrong, in sentences.
 pub(super) fn judge(world: &World, plan: &Plan, rules: &Rules) -> Vec<String> {
@@ -41,18 +38,18 @@ async fn judge_project(world: &World, rules: &Rules, project: &ProjectId, messag
     let mut wrong = Vec::new();
     let of = |fate| messages.iter().copied().filter(move |message: &&Message| message.fate == fate);
 
-    let stored = counts(&rows_of(world, project, &schema::EVENTS).await, columns::EVENT_ID);
+    let stored = counts(&rows_of(world.store(), &world.url, project, &schema::EVENTS).await, columns::EVENT_ID);
     let expected: BTreeMap<EventId, usize> =
         of(Fate::Stored).flat_map(|message| &message.envelope.events).map(|event| (event.event_id, 1)).collect();
     differ(&mut wrong, "events", &expected, &stored);
 
-    let rows = rows_of(world, project, &schema::QUARANTINE).await;
+    let rows = rows_of(world.store(), &world.url, project, &schema::QUARANTINE).await;
     let rejected = of(Fate::Stored).flat_map(|message| &message.envelope.rejected).map(|row| row.event_id);
     let whole = of(Fate::Damaged).chain(of(Fate::Poison)).map(|message| message.outgoing.message_id);
     let expected: BTreeMap<EventId, usize> = rejected.chain(whole).map(|id| (id, 1)).collect();
     differ(&mut wrong, "rows of quarantine", &expected, &counts(&rows, columns::EVENT_ID));
 
-    let edges = rows_of(world, project, &schema::IDENTITIES).await;
+    let edges = rows_of(world.store(), &world.url, project, &schema::IDENTITIES).await;
     let twice = counts(&edges, schema::EDGE_ID).values().filter(|count| **count > 1).count();
     if twice > 0 {
         wrong.push(format!("{twice} ties are there twice"));
@@ -99,17 +96,6 @@ fn differ(wrong: &mut Vec<String>, what: &str, expected: &BTreeMap<EventId, usiz
     }
 }
 
-/// How often each id is in a column.
-fn counts(rows: &[RecordBatch], column: &str) -> BTreeMap<EventId, usize> {
-    let mut counts = BTreeMap::new();
-    for batch in rows {
-        for id in batch.column_by_name(column).unwrap().as_binary::<i32>().iter().flatten() {
-            *counts.entry(EventId(id.try_into().unwrap())).or_default() += 1;
-        }
-    }
-    counts
-}
-
 fn pairs(edges: &[RecordBatch]) -> Vec<[String; 2]> {
     let mut pairs = Vec::new();
     for batch in edges {
@@ -118,18 +104,4 @@ fn pairs(edges: &[RecordBatch]) -> Vec<[String; 2]> {
         pairs.extend((0..left.len()).map(|row| [left.value(row).to_owned(), right.value(row).to_owned()]));
     }
     pairs
-}
-
-/// All rows of a table, read from its newest version by a reader without memory.
-async fn rows_of(world: &World, project: &ProjectId, spec: &'static TableSpec) -> Vec<RecordBatch> {
-    let url = world.url.join(&format!("projects/{project}/{}/", spec.name)).unwrap();
-    let table = Table::open(world.store(), url, spec).await.unwrap();
-    let snapshot = table.refresh().await.unwrap();
-    let files = FileList::new(snapshot.snapshot().unwrap().log_data().iter(), &FileList::default());
-    let mut rows = Vec::new();
-    for file in files.files() {
-        let batches = read(table.object_store(), file, Wanted::default()).await.unwrap();
-        rows.extend(batches.try_collect::<Vec<_>>().await.unwrap());
-    }
-    rows
 }

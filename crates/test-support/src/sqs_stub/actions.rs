@@ -246,11 +246,15 @@ impl Account {
             }
         }
         let deadline = queue.next_deadline();
+        let changed = !dead.is_empty() || !messages.is_empty();
         if let Some(target) = queue.dead_letters.clone().and_then(|name| queues.get_mut(&name)) {
             dead.into_iter().for_each(|message| target.insert(message, None));
         }
         drop(state);
-        self.changed.notify_waiters();
+        // Nothing to tell otherwise, and whoever waits here would wake itself.
+        if changed {
+            self.changed.notify_waiters();
+        }
         Ok((messages, deadline))
     }
 
