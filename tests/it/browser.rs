@@ -1,49 +1,94 @@
-//! Real pages in a real Chromium: what our tracker and Segment's send is in the answers, each event once.
-//!
-//! The scripts in `tests/sdks/browser` take the collector's URL, so that other hosts of the collector can be put to the
-//! same test: they call [`visit`] and hand the stored events to [`check_tracker`] and [`check_segment`].
+//! Real pages in a real Chromium, on one machine and at the edge: what our tracker and Segment's library send is in the
+//! answers, each event once.
 
+use std::path::Path;
 use std::process::Command;
 
+use edge_collector::pack;
+use event_model::project::key_hash;
+use event_queue::disk::{DiskQueue, DiskSettings};
+use event_queue::{Compression, Queue as _};
 use serde_json::{Value, json};
+use tests::edge::Edge;
 use tests::server::{Server, WRITE_KEY};
 
 #[test]
 fn the_tracker_counts_pages_and_calls_of_a_site_and_of_tabs_that_close() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data")).unwrap();
-    visit("tracker", &format!("http://{}", server.address));
-    server.flush().unwrap();
+    let server = one_machine(&folder.path().join("data"), "tracker");
     check_tracker(&stored(&server));
-
-    // The answer to the first batch was lost on its way, so the browser sent it again.
-    let ledger = server.read("/api/v1/ledger").unwrap();
-    assert!(ledger["duplicates"].as_u64().unwrap() > 0, "{ledger}");
-    assert_eq!((&ledger["quarantined"], &ledger["balanced"]), (&json!(0), &json!(true)), "{ledger}");
+    check_ledger(&server, 1);
     server.stop().unwrap();
 }
 
 #[test]
 fn segments_own_library_in_a_page_only_needs_another_host() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data")).unwrap();
-    visit("segment", &format!("http://{}", server.address));
-    server.flush().unwrap();
+    let server = one_machine(&folder.path().join("data"), "segment");
     check_segment(&stored(&server));
-    let ledger = server.read("/api/v1/ledger").unwrap();
-    assert_eq!((&ledger["quarantined"], &ledger["balanced"]), (&json!(0), &json!(true)), "{ledger}");
+    check_ledger(&server, 0);
     server.stop().unwrap();
 }
 
+#[test]
+fn the_tracker_works_with_the_worker_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = edge(&folder.path().join("data"), "tracker");
+    check_tracker(&stored(&server));
+    check_ledger(&server, 1);
+    server.stop().unwrap();
+}
+
+#[test]
+fn segments_own_library_works_with_the_worker_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = edge(&folder.path().join("data"), "segment");
+    check_segment(&stored(&server));
+    check_ledger(&server, 0);
+    server.stop().unwrap();
+}
+
+/// A visit whose events go to `headwater serve`.
+fn one_machine(data: &Path, script: &str) -> Server {
+    let server = Server::start(data).unwrap();
+    visit(script, &format!("http://{}", server.address));
+    server.flush().unwrap();
+    server
+}
+
+/// A visit whose events go to the Worker in workerd; what it sends to its queue is stored and answered by a server.
+fn edge(data: &Path, script: &str) -> Server {
+    let key = json!({ "id": "write", "sha256": key_hash(WRITE_KEY), "scopes": ["write"] });
+    let edge = Edge::start(&json!({ "projects": [{ "id": "default", "keys": [key] }] })).unwrap();
+    visit(script, &format!("http://{}", edge.address));
+    let messages = pack(&edge.messages().unwrap(), Compression::Deflate).unwrap();
+    assert!(!messages.is_empty());
+
+    Server::start(data).unwrap().stop().unwrap();
+    let queue = DiskQueue::open(data.join("queue"), DiskSettings::default()).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(queue.send(messages)).unwrap();
+    drop(queue);
+    let server = Server::start(data).unwrap();
+    server.flush().unwrap();
+    server
+}
+
 /// Lets the visitor of a script visit its site, whose events go to a collector.
-pub(crate) fn visit(script: &str, collector: &str) {
+fn visit(script: &str, collector: &str) {
     let script = tests::root().join("tests/sdks/browser").join(script).with_extension("mjs");
     let output = Command::new("node").arg(script).args([collector, WRITE_KEY]).output().expect("node starts");
     assert!(output.status.success(), "the visit failed: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Nothing was refused or lost. Events that a browser sent again, because an answer was lost on its way, count once.
+fn check_ledger(server: &Server, least_duplicates: u64) {
+    let ledger = server.read("/api/v1/ledger").unwrap();
+    assert!(ledger["duplicates"].as_u64().unwrap() >= least_duplicates, "{ledger}");
+    assert_eq!((&ledger["quarantined"], &ledger["balanced"]), (&json!(0), &json!(true)), "{ledger}");
+}
+
 /// The columns that the checks look at.
-pub(crate) const COLUMNS: &[&str] = &[
+const COLUMNS: &[&str] = &[
     "type",
     "event",
     "user_id",
@@ -69,7 +114,7 @@ fn stored(server: &Server) -> Vec<Value> {
 }
 
 /// What `tracker.mjs` must have left behind.
-pub(crate) fn check_tracker(events: &[Value]) {
+fn check_tracker(events: &[Value]) {
     let seen = |path| ("track", "Campaign Seen", path, None, None);
     let page = |path| ("page", "page", path, None, None);
     let added = ("track", "Product Added", "/lamps", None, None);
@@ -125,7 +170,7 @@ pub(crate) fn check_tracker(events: &[Value]) {
 }
 
 /// What `segment.mjs` must have left behind.
-pub(crate) fn check_segment(events: &[Value]) {
+fn check_segment(events: &[Value]) {
     let (user, group) = (Some("segment-user"), Some("segment-org"));
     assert_calls(
         events,
