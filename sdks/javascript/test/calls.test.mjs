@@ -85,6 +85,10 @@ test('calls made before the script is there are made in their order, with their 
   assert.ok(Date.now() - new Date(times[3]) < 5000)
 })
 
+test('the example has the same stub', () => {
+  assert.ok(readFileSync(new URL('../example/index.html', import.meta.url), 'utf8').includes(stub))
+})
+
 test('functions of the stub that the page has kept go on working', async () => {
   const browser = visit({ tag: silent, before: `${stub}; keptTrack = headwater.track` })
   browser.run('keptTrack("late")')
