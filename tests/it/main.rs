@@ -4,8 +4,10 @@
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a failed assumption is a failed test")]
 
 mod bad_inputs;
+mod browser;
 mod crash;
 mod scenarios;
 mod segment_sdks;
+mod sqs_pipeline;
 mod structure;
 mod wasm_matches_native;

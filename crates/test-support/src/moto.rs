@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// The region that queues are made in; in another one moto does not find them.
+pub const REGION: &str = "us-east-1";
+
 /// How long it may take to start: two seconds where nothing else runs.
 const START: Duration = Duration::from_secs(60);
 /// The environment variable with the Python that has moto; `make test` installs it and sets this.
@@ -62,7 +65,7 @@ impl Moto {
     pub fn create_queue(&self, name: &str, max_receives: u32) -> io::Result<String> {
         let dead = format!("{name}-dead");
         self.sqs("CreateQueue", &json!({ "QueueName": dead }))?;
-        let arn = format!("arn:aws:sqs:us-east-1:123456789012:{dead}");
+        let arn = format!("arn:aws:sqs:{REGION}:123456789012:{dead}");
         let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": max_receives }).to_string();
         let made = self.sqs("CreateQueue", &json!({ "QueueName": name, "Attributes": { "RedrivePolicy": policy } }))?;
         made.get("QueueUrl")
@@ -76,7 +79,7 @@ impl Moto {
         let address = self.endpoint.trim_start_matches("http://");
         let body = body.to_string();
         let mut connection = TcpStream::connect(address)?;
-        let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request";
+        let credential = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/sqs/aws4_request");
         write!(
             connection,
             "POST / HTTP/1.0\r\nHost: {address}\r\nX-Amz-Target: AmazonSQS.{action}\r\nAuthorization: {credential}\r\n\

@@ -89,16 +89,17 @@ impl SqsQueue {
 
     /// One call. Where the wait is no whole number of seconds it is rounded up.
     async fn receive_call(self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
+        let wait = seconds(wait);
         let call = self
             .client
             .receive_message()
             .queue_url(&self.settings.queue_url)
             .max_number_of_messages(i32::try_from(max.clamp(1, MAX_ENTRIES)).unwrap_or(1))
             .visibility_timeout(visibility_seconds(visibility))
-            .wait_time_seconds(seconds(wait))
+            .wait_time_seconds(wait)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_attribute_names("All");
-        let limit = wait + Duration::from_secs(1) + self.settings.call_timeout;
+        let limit = Duration::from_secs(u64::try_from(wait).unwrap_or(0)) + self.settings.call_timeout;
         let output = within(limit, call.send()).await?;
         Ok(output.messages.unwrap_or_default().into_iter().filter_map(delivery).collect())
     }
