@@ -66,7 +66,8 @@ impl Table {
     /// is not there. Two processes may do so at the same time.
     ///
     /// # Errors
-    /// [`LakeError::Newer`] if a newer version made it, before anything is written; [`LakeError::Storage`].
+    /// [`LakeError::Newer`] if a newer version made it, before anything is written; [`LakeError::Damaged`] if its log
+    /// cannot be read, or is gone while its files are not; [`LakeError::Storage`].
     pub async fn open(store: Arc<dyn ObjectStore>, url: Url, spec: &'static TableSpec) -> Result<Self, LakeError> {
         let path = url.path().trim_matches('/').to_owned();
         let failed = |error| LakeError::of_delta(path.as_str(), error);
@@ -75,6 +76,12 @@ impl Table {
         if let Err(error) = delta.load().await {
             if !is_absent(&error) {
                 return Err(failed(error));
+            }
+            if let Some(file) = stray_file(&delta).await.map_err(failed)?
+                && delta.load().await.is_err()
+            {
+                let detail = format!("there is no log, but there are files ({file}): a new table would hide them");
+                return Err(LakeError::damaged(path, detail));
             }
             let made = create(&delta, spec).await;
             // Whatever became of it: another process may have been faster, or the answer may have been lost.
@@ -268,6 +275,19 @@ pub fn version_of(snapshot: &DeltaTable, path: &str) -> Result<u64, LakeError> {
 fn is_absent(error: &DeltaTableError) -> bool {
     use delta_kernel::Error as KernelError;
     matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::KernelError(KernelError::InvalidTableLocation(_)))
+}
+
+/// A file of rows in a folder whose log is not there. Another process may be making the table at this moment.
+async fn stray_file(table: &DeltaTable) -> Result<Option<String>, DeltaTableError> {
+    let store = table.object_store();
+    let mut listed = store.list(None);
+    while let Some(object) = listed.next().await {
+        let object = object?;
+        if object.location.extension() == Some("parquet") {
+            return Ok(Some(object.location.to_string()));
+        }
+    }
+    Ok(None)
 }
 
 async fn create(table: &DeltaTable, spec: &TableSpec) -> Result<(), DeltaTableError> {

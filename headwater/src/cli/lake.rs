@@ -84,8 +84,7 @@ async fn check(data_dir: &Path, project: Option<&str>, depth: Depth) -> anyhow::
     let mut reports = Vec::new();
     for id in projects {
         let failed = || format!("the tables of project {id} cannot be checked");
-        let tables = lake.project(&id).await.with_context(failed)?;
-        let report = tables.check(depth).await.with_context(failed)?;
+        let report = lake.check(&id, depth).await.with_context(failed)?;
         reports.push((id, report));
     }
     Ok(reports)

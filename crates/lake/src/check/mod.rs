@@ -14,12 +14,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deltalake_core::DeltaTable;
+use event_model::ProjectId;
 
 pub use self::damage::{Damage, DamageKind};
+use crate::Lake;
 use crate::error::LakeError;
 use crate::files::FileList;
 use crate::ledger::LedgerTotals;
 use crate::project::ProjectLake;
+use crate::schema;
 use crate::tables::{Table, version_of};
 
 /// How much is read.
@@ -78,6 +81,25 @@ struct Checked {
     files: FileList,
     /// The number of its last append.
     sequence: i64,
+}
+
+impl Lake {
+    /// Checks all tables of a project. Where one of them cannot even be opened, that is the report.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`] if storage failed, so that nothing can be said; [`LakeError::Newer`].
+    pub async fn check(&self, project: &ProjectId, depth: Depth) -> Result<CheckReport, LakeError> {
+        let started = Instant::now();
+        let error = match self.project(project).await {
+            Ok(tables) => return tables.check(depth).await,
+            Err(error) => error,
+        };
+        let LakeError::Damaged { path, .. } = &error else { return Err(error) };
+        let name = schema::TABLES.iter().map(|spec| spec.name).find(|name| path.split('/').any(|part| part == *name));
+        let damage = Damage::of_error(name.unwrap_or("events"), DamageKind::Log, error)?;
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(CheckReport { damage: vec![damage], elapsed_ms, ..CheckReport::default() })
+    }
 }
 
 impl ProjectLake {

@@ -4,7 +4,7 @@ use event_model::rejection::Reason;
 use event_model::{EventId, Rejected};
 use lake::check::{Damage, DamageKind, Depth};
 use lake::maintenance::MaintenanceSettings;
-use lake::{At, QuarantineRow};
+use lake::{At, Lake, LakeError, LakeSettings, QuarantineRow};
 
 use crate::made::{Made, Row, append_rows, at, events_batch, track};
 
@@ -167,4 +167,26 @@ async fn a_log_that_cannot_be_read_is_named() {
     let entry = made.place(&made.identities).join("_delta_log/00000000000000000000.json");
     std::fs::write(entry, b"{ this is not a log entry").unwrap();
     assert_eq!(kinds(&damage(&made, Depth::Footers).await), [("identities", DamageKind::Log)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_gone_or_torn_is_named_and_no_new_table_hides_its_files() {
+    for is_gone in [true, false] {
+        let made = sound().await;
+        let log = made.place(&made.events).join("_delta_log");
+        if is_gone {
+            std::fs::remove_dir_all(&log).unwrap();
+        } else {
+            let entry = log.join("00000000000000000003.json");
+            let bytes = std::fs::read(&entry).unwrap();
+            std::fs::write(&entry, &bytes[..bytes.len() / 2]).unwrap();
+        }
+        let lake = Lake::open_local(made.folder.path(), LakeSettings::default()).await.unwrap();
+        let report = lake.check(made.project.id(), Depth::Footers).await.unwrap();
+        assert_eq!(kinds(&report.damage)[0], ("events", DamageKind::Log), "{:?}", report.damage);
+        // Neither a look nor an ingest may begin a new log over what is there.
+        let opened = lake.project(made.project.id()).await.err();
+        assert!(matches!(opened, Some(LakeError::Damaged { .. })), "{opened:?}");
+        assert_eq!(log.exists(), !is_gone);
+    }
 }
