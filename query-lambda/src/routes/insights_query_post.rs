@@ -5,10 +5,10 @@ use std::sync::Arc;
 use analytics::{Insight, Step};
 use axum::extract::State;
 use axum::response::Response;
-use event_model::{ErrorCode, Problem};
+use event_model::{ErrorCode, Problem, Timestamp};
 use lake::provider::ScanMetrics;
 use lake::read::{ReadView, Versions};
-use query_model::{Answer, Common, Kind, ProjectSettings, Question};
+use query_model::{Answer, Bound, Calendar, Common, Kind, Period, ProjectSettings, Question};
 use serde_json::value::RawValue;
 
 use super::json_text;
@@ -35,12 +35,17 @@ pub(crate) async fn handle(
 
 async fn answer(asking: Asking, question: Question) -> Result<String, Problem> {
     let settings = ProjectSettings::from(asking.project.as_ref());
+    let ends_now = matches!(question.common.period, Period::Last { .. });
     let insight = Insight::new(question, &settings, now())?;
     let question = insight.question().clone();
     let calendar = settings.calendar(question.common.timezone.as_deref(), question.common.week_start)?;
     let view = asking.view(at(question.common.table_version, question.common.as_of, &calendar.timezone)?).await?;
 
-    let key = cache_key(&asking, &question, view.versions)?;
+    let asked = match settled_end(&question, &calendar, view.newest_event).filter(|_| ends_now) {
+        Some(end) => ending_at(&question, end),
+        None => question.clone(),
+    };
+    let key = cache_key(&asking, &asked, view.versions)?;
     let wanted = key.as_deref().filter(|_| !question.common.refresh);
     let (result, scanned) = match wanted.and_then(|key| asking.service.look_up(key)) {
         Some(result) => (RawValue::from_string(result.as_ref().to_owned()).map_err(internal)?, None),
@@ -77,6 +82,36 @@ async fn compute(
         scanned.bytes += read.bytes;
         batches = Some(collected);
     }
+}
+
+/// A period that ends now would never be asked for twice. As long as no event lies in the running interval's rest, its
+/// end changes nothing but the clock: then the start of that interval stands for it. `None` where the result depends
+/// on the moment itself: an event is newer than it, or an earlier period is cut as far into its interval.
+fn settled_end(question: &Question, calendar: &Calendar, newest: Option<Timestamp>) -> Option<Timestamp> {
+    let Common { period: Period::Between { to: Bound::Instant(to), .. }, interval: Some(interval), .. } =
+        question.common
+    else {
+        return None;
+    };
+    if question.common.compare.is_some() || question.common.as_of.is_some() {
+        return None;
+    }
+    // The newest event is known to the millisecond.
+    let now = to.as_microsecond();
+    if newest.is_some_and(|newest| newest.0.saturating_add(1_000) > now) {
+        return None;
+    }
+    calendar.floor(now, interval).map(Timestamp)
+}
+
+fn ending_at(question: &Question, end: Timestamp) -> Question {
+    let mut question = question.clone();
+    if let (Period::Between { to, .. }, Ok(end)) =
+        (&mut question.common.period, jiff::Timestamp::from_microsecond(end.0))
+    {
+        *to = Bound::Instant(end);
+    }
+    question
 }
 
 /// Everything that the result depends on: the project, the question with its period in absolute terms and the

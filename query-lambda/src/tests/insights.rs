@@ -63,6 +63,36 @@ async fn the_same_question_is_answered_from_the_cache_until_something_changes() 
 }
 
 #[tokio::test]
+async fn a_period_that_ends_now_is_cached_until_there_is_something_new() {
+    let deployment = shop().await;
+    let asked = json!({"kind": "trend", "period": {"last": {"value": 100, "unit": "year"}}, "interval": "year",
+        "series": [{"event": "purchase"}]});
+    let cached = async |question: &Value| {
+        let json = deployment.post(PATH, question).await.json();
+        (json["meta"]["cached"] == true, json["result"]["series"][0]["total"].clone())
+    };
+    assert_eq!(cached(&asked).await, (false, json!(3)));
+    assert_eq!(cached(&asked).await, (true, json!(3)));
+    let mut compared = asked.clone();
+    compared["compare"] = json!({"to": "previous_period"});
+    for _ in 0..2 {
+        assert_eq!(cached(&compared).await, (false, json!(3)), "the earlier period is cut where this one is");
+    }
+    // A tablet whose clock is ahead: its event comes into the period while the clock goes on.
+    let ahead = jiff::Timestamp::now() + std::time::Duration::from_millis(400);
+    deployment.store(vec![event(6, "purchase", &ahead.to_string(), "u9", json!({}))]).await;
+    let seen = async {
+        loop {
+            match cached(&asked).await {
+                (false, total) if total == json!(4) => break,
+                (was_cached, total) => assert_eq!((was_cached, total), (false, json!(3)), "stale"),
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), seen).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_named_version_goes_on_giving_its_answer() {
     let deployment = shop().await;
     let mut question = trend(&json!({"event": "purchase"}));

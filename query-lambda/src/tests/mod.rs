@@ -90,12 +90,14 @@ impl Deployment {
             *messages += 1;
             EventId([*messages; 16])
         };
+        let latest = events.iter().map(|event| event.timestamp).max();
+        let received_at = at("2026-02-01T00:00:00Z").max(latest.unwrap_or_default());
         let envelope = Envelope {
             message_id,
             project: ProjectId::parse(project).unwrap(),
             write_key_id: "default".to_owned(),
             protocol: "native".to_owned(),
-            received_at: at("2026-02-01T00:00:00Z"),
+            received_at,
             user_agent: None,
             geo: Geo::default(),
             events,
