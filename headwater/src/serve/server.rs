@@ -12,6 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 use batch_compactor::{Compactor, Observer};
 use edge_collector::native::{Collector, CollectorSettings};
+use event_model::project::SharedDirectory;
 use event_queue::Queue;
 use event_queue::disk::DiskQueue;
 use lake::Lake;
@@ -51,6 +52,7 @@ pub struct Server {
 /// What the endpoints of the process itself need.
 struct Inside {
     queue: Arc<dyn Queue>,
+    directory: SharedDirectory,
     metrics: Metrics,
     drains: Arc<DrainFigures>,
 }
@@ -91,8 +93,8 @@ impl Server {
             compactor: Arc::clone(&compactor),
             directory: directory.clone(),
         });
-        let questions = QueryService::new(Arc::clone(&lake), directory, control, args.query(), &mut registry)?;
-        let inside = Inside { queue, metrics: Metrics::new(registry), drains };
+        let questions = QueryService::new(Arc::clone(&lake), directory.clone(), control, args.query(), &mut registry)?;
+        let inside = Inside { queue, directory, metrics: Metrics::new(registry), drains };
         let app = application(Arc::new(collector), Arc::new(questions), Arc::new(inside));
 
         // Only a convenience: on a full disk the server still has to answer questions, and to refuse events.
@@ -197,7 +199,7 @@ fn application(collector: Arc<Collector>, questions: Arc<QueryService>, inside: 
 }
 
 async fn health(State(inside): State<Arc<Inside>>) -> Response {
-    health::answer(inside.queue.as_ref(), &inside.drains).await
+    health::answer(inside.queue.as_ref(), &inside.directory, &inside.drains).await
 }
 
 async fn metrics(State(inside): State<Arc<Inside>>) -> Response {
@@ -271,6 +273,28 @@ mod tests {
         let (replayed, ledger) = with_client(&server, "api-key-12", session).await;
         assert_eq!(replayed, json!({ "accepted": 0, "still_rejected": 1, "not_replayable": 0 }));
         assert_eq!((&ledger["quarantined"], &ledger["balanced"]), (&json!(1), &json!(true)));
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn health_says_when_the_projects_can_no_longer_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await.unwrap();
+        let health = with_client(&server, "", |client| client.get("/health")).await;
+        assert_eq!((&health["status"], &health["checks"]["projects"]["status"]), (&json!("ok"), &json!("ok")));
+        std::fs::write(folder.path().join("projects.json"), "{").unwrap();
+        let stale = async {
+            loop {
+                let health = with_client(&server, "", |client| client.get("/health")).await;
+                if health["checks"]["projects"]["status"] == "stale" {
+                    break health;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let health = tokio::time::timeout(Duration::from_secs(20), stale).await.unwrap();
+        assert_eq!(health["status"], "degraded");
+        assert!(!health.to_string().contains(folder.path().to_str().unwrap()), "{health}");
         server.stop().await;
     }
 
