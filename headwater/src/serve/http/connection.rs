@@ -12,7 +12,7 @@ use axum::response::Response;
 use event_model::{ErrorCode, Problem, limits};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,7 +27,7 @@ use crate::serve::stop::Stop;
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Largest head that is read, so that those above the first bound get an answer that says so.
 const MAX_READ_HEAD_BYTES: usize = 160 * 1024;
-/// Most headers of a request.
+/// Most headers of a request. hyper refuses more by itself, and [`super::wordless`] gives its answer words.
 const MAX_HEADERS: usize = 100;
 
 /// Serves one connection until it ends or the server stops.
@@ -58,7 +58,8 @@ pub(super) async fn run(tcp: TcpStream, peer: SocketAddr, app: Router, head_time
         .header_read_timeout(head_timeout)
         .max_header_size(MAX_READ_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -78,8 +79,15 @@ async fn answer(app: Router, request: hyper::Request<Incoming>, peer: SocketAddr
     app.oneshot(request).await
 }
 
-/// The refusal of a head that is too large, if it is.
+/// The refusal of a head that is too large, or whose body hyper would take for something else than it is.
 fn head_refusal(request: &hyper::Request<Incoming>) -> Option<Problem> {
+    // hyper looks at the last coding alone, and would hand over what is still compressed as if it were the body.
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|coding| coding.as_bytes().trim_ascii());
+    if first.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"chunked")) || codings.next().is_some() {
+        let detail = "Transfer-Encoding may be chunked; compression goes into Content-Encoding.";
+        return Some(Problem::new(ErrorCode::UnsupportedEncoding, detail));
+    }
     let header_bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if header_bytes > MAX_HEADER_BYTES {
         return Some(Problem::new(ErrorCode::HeadersTooLarge, format!("They have {header_bytes} bytes.")));

@@ -4,6 +4,7 @@ mod connection;
 mod framing;
 mod problem;
 mod stream;
+mod wordless;
 
 use std::io;
 use std::sync::Arc;
@@ -130,16 +131,23 @@ mod tests {
             (get_with("/", ""), "200", "here"),
             (get_with("/", &pad(30_000)), "200", "here"),
             (get_with("/", &pad(40_000)), "431", "headers_too_large"),
-            (get_with("/", &pad(400_000)), "431", ""),
-            (get_with("/", &"X: 1\r\n".repeat(101)), "431", ""),
+            (get_with("/", &pad(400_000)), "431", "headers_too_large"),
+            (get_with("/", &"X: 1\r\n".repeat(101)), "431", "headers_too_large"),
             (get_with(&format!("/?{}", "a".repeat(9_000)), ""), "414", "uri_too_long"),
+            (get_with(&format!("/?{}", "a".repeat(80_000)), ""), "414", "uri_too_long"),
+            (get_with("/", "Content-Length: 3x\r\n"), "400", "invalid_request"),
+            (get_with("/", "Content-Length: 3\r\nContent-Length: 4\r\n"), "400", "invalid_request"),
+            (get_with("/", "Transfer-Encoding: gzip, chunked\r\n"), "415", "unsupported_encoding"),
+            (get_with("/", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"), "415", "unsupported_encoding"),
+            (get_with("/", "Transfer-Encoding: gzip\r\n"), "400", "invalid_request"),
             (get_with("/", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n"), "400", "ambiguous_length"),
             (get_with("/", "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"), "400", "ambiguous_length"),
-            (b"nonsense\r\n\r\n".to_vec(), "400", ""),
+            (b"nonsense\r\n\r\n".to_vec(), "400", "invalid_request"),
         ];
         for (bytes, status, code) in cases {
             let answer = exchange(address, bytes).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.contains(code), "{status}: {answer}");
+            assert!(code == "here" || answer.contains("application/problem+json"), "{status}: {answer}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! A client's connection: watches the framing of what comes in, and closes without destroying the last answer.
+//! A client's connection: watches the framing of what comes in, gives hyper's own refusals words, and closes without
+//! destroying the last answer.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::framing::Framing;
+use super::wordless;
 
 /// How long a client may go on sending a body that was refused, before the connection is cut.
 const LINGER: Duration = Duration::from_secs(2);
@@ -27,6 +29,14 @@ pub(super) struct ClientStream {
     framing: Framing,
     ambiguous: Ambiguous,
     closing: Option<Closing>,
+    worded: Option<Worded>,
+}
+
+/// An answer on its way in place of another one, which hyper believes it is writing.
+struct Worded {
+    bytes: Vec<u8>,
+    written: usize,
+    in_place_of_bytes: usize,
 }
 
 struct Closing {
@@ -37,8 +47,24 @@ struct Closing {
 impl ClientStream {
     pub(super) fn new(tcp: TcpStream) -> (Self, Ambiguous) {
         let ambiguous = Ambiguous::default();
-        let stream = Self { tcp, framing: Framing::default(), ambiguous: Arc::clone(&ambiguous), closing: None };
+        let stream =
+            Self { tcp, framing: Framing::default(), ambiguous: Arc::clone(&ambiguous), closing: None, worded: None };
         (stream, ambiguous)
+    }
+
+    /// Writes the rest of the answer that stands in for hyper's; then says that hyper's is written.
+    fn poll_worded(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(worded) = &mut self.worded else { return Poll::Ready(Ok(0)) };
+        while let Some(rest) = worded.bytes.get(worded.written..).filter(|rest| !rest.is_empty()) {
+            let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            worded.written += written;
+        }
+        let bytes = worded.in_place_of_bytes;
+        self.worded = None;
+        Poll::Ready(Ok(bytes))
     }
 }
 
@@ -56,7 +82,12 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, bytes)
+        if self.worded.is_none()
+            && let Some(worded) = wordless::worded(bytes)
+        {
+            self.worded = Some(Worded { bytes: worded, written: 0, in_place_of_bytes: bytes.len() });
+        }
+        if self.worded.is_some() { self.poll_worded(cx) } else { Pin::new(&mut self.tcp).poll_write(cx, bytes) }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -94,6 +125,11 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(first) = parts.iter().find(|part| !part.is_empty())
+            && (self.worded.is_some() || wordless::worded(first).is_some())
+        {
+            return self.poll_write(cx, first);
+        }
         Pin::new(&mut self.tcp).poll_write_vectored(cx, parts)
     }
 
