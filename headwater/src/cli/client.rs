@@ -40,8 +40,18 @@ pub struct WriteAccess {
 }
 
 impl ApiAccess {
+    /// The address.
+    pub(super) fn url(&self) -> &str {
+        &self.address.url
+    }
+
+    /// The key.
+    pub(super) fn key(&self) -> anyhow::Result<&str> {
+        required(self.key.as_deref(), "HEADWATER_API_KEY")
+    }
+
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        Client::new(&self.address.url, required(self.key.as_deref(), "HEADWATER_API_KEY")?)
+        Client::new(&self.address.url, self.key()?)
     }
 }
 
@@ -103,6 +113,17 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl Refusal {
+    /// Reads an answer that is not a success.
+    pub(super) fn of(status: u16, headers: &ureq::http::HeaderMap, body: &[u8]) -> Self {
+        let header =
+            |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let (retry_after, request_id) = (header("retry-after").parse().ok(), header("x-request-id"));
+        let refusal: Self = serde_json::from_slice(body).unwrap_or_default();
+        Self { status, retry_after, request_id, ..refusal }
+    }
+}
+
 impl Client {
     /// A client for one server and key.
     ///
@@ -157,10 +178,7 @@ impl Client {
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
         let mut answer = answer.map_err(|error| self.explain(&error))?;
         let status = answer.status().as_u16();
-        let header = |name: &str| {
-            answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-        };
-        let (retry_after, request_id) = (header("retry-after").parse().ok(), header("x-request-id"));
+        let headers = answer.headers().clone();
         let body = answer
             .body_mut()
             .with_config()
@@ -171,8 +189,7 @@ impl Client {
             return serde_json::from_slice(&body)
                 .map_err(|_| anyhow!("{} did not answer in JSON: is this a headwater server?", self.url));
         }
-        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
-        Err(Refusal { status, retry_after, request_id, ..refusal }.into())
+        Err(Refusal::of(status, &headers, &body).into())
     }
 
     fn explain(&self, error: &ureq::Error) -> anyhow::Error {

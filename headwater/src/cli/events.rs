@@ -1,5 +1,6 @@
 //! `headwater events`: send some, watch them come in, look at those that are there.
 
+mod live;
 mod query;
 mod send;
 mod tail;
@@ -14,7 +15,7 @@ use super::output::Format;
 pub(crate) enum EventsCommand {
     /// Send one event, or a file of them.
     Send(send::SendArgs),
-    /// Print events as they arrive in the lake, until Ctrl-C.
+    /// Print events as they arrive in the lake, or with `--live` as they are taken and refused, until Ctrl-C.
     Tail(tail::TailArgs),
     /// Show the newest events of a period.
     Query(query::QueryArgs),

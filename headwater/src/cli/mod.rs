@@ -11,6 +11,7 @@ mod period;
 mod quarantine;
 mod query;
 pub(crate) mod sender;
+mod socket;
 
 use std::ffi::OsString;
 

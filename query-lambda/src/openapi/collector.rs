@@ -4,7 +4,7 @@ use event_model::limits;
 use event_model::{ErrorCode, Reason};
 use serde_json::{Value, json};
 
-use super::document::{Answer, Document, Endpoint, in_header, in_path};
+use super::document::{Answer, Document, Endpoint, in_header, in_path, in_query};
 
 const DESCRIPTION: &str = "Takes events. An answer of 200 means that the events are durable. An event that cannot \
 be used does not fail its batch: it is kept in quarantine with a reason and named in the answer. A batch is refused \
@@ -104,6 +104,7 @@ pub(super) fn document() -> Value {
             Answer::json("Dropped.", success.clone(), json!({ "success": true })),
         )
     });
+    document.add(live());
     document.add(open("/hw.js", "tracker", "The tracker for web pages", TRACKER, script()));
     document.add(open("/health", "health", "Whether events are taken", HEALTH, health()));
     document.add(open("/metrics", "metrics", "Figures for Prometheus", "In the OpenMetrics text format.", metrics()));
@@ -170,6 +171,46 @@ fn open(
     }
 }
 
+const LIVE: &str = "Upgrades to a WebSocket that shows events as they are taken and refused, at most 10 a second: \
+docs/reference/live.md has its messages. Browsers, which cannot set headers on a WebSocket, offer two subprotocols: \
+`headwater.live.v1`, and `headwater.key.` with the key in base64url.";
+
+fn live() -> Endpoint {
+    let several = |of: Value| json!({ "type": "array", "items": of, "maxItems": 20 });
+    let kinds = json!({ "type": "string", "enum": ["track", "page", "screen", "identify", "group", "alias"] });
+    let outcomes = json!({ "type": "string", "enum": ["accepted", "rejected"] });
+    let answer = Answer {
+        status: 101,
+        description: "The connection is a WebSocket now.",
+        media_type: "",
+        schema: Value::Null,
+        example: Value::Null,
+    };
+    Endpoint {
+        security: &["readKey"],
+        parameters: vec![
+            in_query("event", "Only events of these names", several(json!({ "type": "string" }))),
+            in_query("type", "Only events of these types", several(kinds)),
+            in_query("user", "Only events with these user ids or anonymous ids", several(json!({ "type": "string" }))),
+            in_query("outcome", "Only events that are taken, or only refused ones", outcomes),
+            in_header("Sec-WebSocket-Protocol", "`headwater.live.v1` and, from browsers, the key"),
+        ],
+        errors: vec![
+            ErrorCode::InvalidQuestion,
+            ErrorCode::KeyMissing,
+            ErrorCode::KeyUnknown,
+            ErrorCode::KeyMismatch,
+            ErrorCode::ScopeMissing,
+            ErrorCode::OriginNotAllowed,
+            ErrorCode::MethodNotAllowed,
+            ErrorCode::UpgradeRequired,
+            ErrorCode::TooManyWatchers,
+            ErrorCode::SnapshotUnavailable,
+        ],
+        ..open("/api/v1/live", "watchEvents", "Watch events as they come in", LIVE, answer)
+    }
+}
+
 fn settings() -> Answer {
     let example = json!({
         "integrations": { "Segment.io": { "apiKey": "hw_w_example", "apiHost": "edge.example.com/v1" } },
@@ -200,6 +241,7 @@ fn health() -> Answer {
 
 fn script() -> Answer {
     Answer {
+        status: 200,
         description: "The script.",
         media_type: "text/javascript",
         schema: json!({ "type": "string" }),
@@ -209,6 +251,7 @@ fn script() -> Answer {
 
 fn metrics() -> Answer {
     Answer {
+        status: 200,
         description: "The figures now.",
         media_type: "application/openmetrics-text",
         schema: json!({ "type": "string" }),
@@ -233,6 +276,7 @@ fn segment_answer(schema: &Value) -> Answer {
 fn security() -> Value {
     json!({
         "writeKey": { "type": "http", "scheme": "bearer", "description": "A key with the scope `write`" },
+        "readKey": { "type": "http", "scheme": "bearer", "description": "A key with the scope `read`" },
         "writeKeyAsUser": {
             "type": "http",
             "scheme": "basic",

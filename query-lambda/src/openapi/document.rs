@@ -33,13 +33,14 @@ pub(super) struct Endpoint {
     pub(super) parameters: Vec<Value>,
     /// Schema and named examples of the body, if it takes one.
     pub(super) request: Option<(Value, Vec<(&'static str, Value)>)>,
-    /// What 200 means, and its media type, schema and example.
+    /// What success means, and its media type, schema and example.
     pub(super) answer: Answer,
     pub(super) errors: Vec<ErrorCode>,
 }
 
-/// The answer with status 200.
+/// The answer that is success. Without a schema it has no body.
 pub(super) struct Answer {
+    pub(super) status: u16,
     pub(super) description: &'static str,
     pub(super) media_type: &'static str,
     pub(super) schema: Value,
@@ -48,7 +49,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn json(description: &'static str, schema: Value, example: Value) -> Self {
-        Self { description, media_type: "application/json", schema, example }
+        Self { status: 200, description, media_type: "application/json", schema, example }
     }
 }
 
@@ -145,12 +146,14 @@ pub(super) fn in_header(name: &str, description: &str) -> Value {
 
 fn responses(answer: &Answer, errors: &[ErrorCode]) -> Value {
     let mut responses = Map::new();
-    let content = json!({ answer.media_type: { "schema": answer.schema, "example": answer.example } });
-    let request_id = json!({ "description": "Names the request in the log", "schema": { "type": "string" } });
-    responses.insert(
-        "200".to_owned(),
-        json!({ "description": answer.description, "headers": { "x-request-id": request_id }, "content": content }),
-    );
+    let mut success = json!({ "description": answer.description });
+    if let (Some(fields), false) = (success.as_object_mut(), answer.schema.is_null()) {
+        let content = json!({ answer.media_type: { "schema": answer.schema, "example": answer.example } });
+        let request_id = json!({ "description": "Names the request in the log", "schema": { "type": "string" } });
+        fields.insert("headers".to_owned(), json!({ "x-request-id": request_id }));
+        fields.insert("content".to_owned(), content);
+    }
+    responses.insert(answer.status.to_string(), success);
     let mut by_status: BTreeMap<u16, Vec<ErrorCode>> = BTreeMap::new();
     for code in errors {
         by_status.entry(code.status()).or_default().push(*code);
@@ -175,6 +178,7 @@ fn error_response(status: u16, codes: &[ErrorCode]) -> Value {
     let header = match status {
         429 | 503 => Some(("retry-after", "Seconds after which to try again", "integer")),
         405 => Some(("allow", "The methods that the path takes", "string")),
+        426 => Some(("upgrade", "`websocket`", "string")),
         _ => None,
     };
     if let (Some((name, description, kind)), Some(fields)) = (header, response.as_object_mut()) {

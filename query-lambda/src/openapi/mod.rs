@@ -39,8 +39,8 @@ mod tests {
     fn the_collector_is_described_path_by_path() {
         let document = super::collector();
         let described: BTreeSet<&str> = document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        let taken: BTreeSet<&str> =
-            edge_collector::paths().chain([edge_collector::TRACKER_PATH, "/health", "/metrics"]).collect();
+        let beside = [edge_collector::TRACKER_PATH, edge_collector::live::PATH, "/health", "/metrics"];
+        let taken: BTreeSet<&str> = edge_collector::paths().chain(beside).collect();
         assert_eq!(described, taken);
     }
 

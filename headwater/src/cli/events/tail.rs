@@ -1,4 +1,4 @@
-//! `headwater events tail`: prints events as they arrive in the lake.
+//! `headwater events tail`: prints events as they arrive in the lake; with `--live`, see `live.rs`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,16 +24,31 @@ const COLUMNS: &[&str] = &["timestamp", "event", "user_id", "anonymous_id", "pro
 #[derive(Args, Debug)]
 pub(crate) struct TailArgs {
     #[command(flatten)]
-    access: ApiAccess,
+    pub(super) access: ApiAccess,
     /// Only events of this name.
     #[arg(long, value_name = "NAME")]
-    event: Option<String>,
+    pub(super) event: Option<String>,
+    /// Show events as they are taken and refused, before they are in the lake: a sample of at most 10 a second.
+    #[arg(long)]
+    live: bool,
+    /// With `--live`: only events of this type.
+    #[arg(long = "type", value_name = "TYPE", requires = "live")]
+    pub(super) kind: Option<String>,
+    /// With `--live`: only events with this user id or anonymous id.
+    #[arg(long, value_name = "ID", requires = "live")]
+    pub(super) user: Option<String>,
+    /// With `--live`: only events that are `accepted` or `rejected`.
+    #[arg(long, value_name = "OUTCOME", requires = "live", value_parser = ["accepted", "rejected"])]
+    pub(super) outcome: Option<String>,
     /// How many minutes back to begin, at most 60. Events with an older time of their own do not show.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=60))]
     minutes: u32,
 }
 
 pub(super) fn run(args: &TailArgs, format: Format) -> anyhow::Result<Exit> {
+    if args.live {
+        return super::live::run(args, format);
+    }
     let client = args.access.client()?;
     let mut question = Map::new();
     question.insert("period".to_owned(), json!({ "last": { "value": args.minutes, "unit": "minute" } }));
