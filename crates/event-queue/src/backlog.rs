@@ -1,9 +1,9 @@
 //! Which message waits, which is hidden from other consumers and which is dead: the rules of every local queue, pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use event_model::Timestamp;
+use event_model::{ProjectId, Timestamp};
 
 use crate::queue::{QueueStats, Receipt};
 
@@ -16,10 +16,23 @@ pub(crate) struct Entry<B> {
     pub(crate) bytes: u32,
     /// How often it has been delivered.
     pub(crate) receive_count: u32,
+    /// Whose events they are.
+    pub(crate) project: ProjectNumber,
     /// When it was sent, by the wall clock.
     pub(crate) sent_at: Timestamp,
     /// The body, or where it is.
     pub(crate) body: B,
+}
+
+/// A project's place in the table of a backlog: a name in each entry would take more than all the rest of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ProjectNumber(u32);
+
+/// Events of one project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) waiting: u64,
+    pub(crate) dead: u64,
 }
 
 /// A message that is handed out.
@@ -57,6 +70,9 @@ pub(crate) struct Backlog<B> {
     newly_dead: Vec<u64>,
     bytes: u64,
     events: u64,
+    numbers: HashMap<ProjectId, ProjectNumber>,
+    /// By project number; the first is of messages that nobody knows the project of.
+    tallies: Vec<Tally>,
 }
 
 impl<B: Clone> Backlog<B> {
@@ -74,6 +90,32 @@ impl<B: Clone> Backlog<B> {
             newly_dead: Vec::new(),
             bytes: 0,
             events: 0,
+            numbers: HashMap::new(),
+            tallies: vec![Tally::default()],
+        }
+    }
+
+    /// A project's number, for its entries.
+    pub(crate) fn number_of(&mut self, project: Option<&ProjectId>) -> ProjectNumber {
+        let Some(project) = project else { return ProjectNumber::default() };
+        if let Some(number) = self.numbers.get(project) {
+            return *number;
+        }
+        let number = ProjectNumber(u32::try_from(self.tallies.len()).unwrap_or(0));
+        self.tallies.push(Tally::default());
+        self.numbers.insert(project.clone(), number);
+        number
+    }
+
+    /// What is here of a project.
+    pub(crate) fn tally(&self, project: &ProjectId) -> Tally {
+        let number = self.numbers.get(project);
+        number.and_then(|number| self.tallies.get(number.0 as usize)).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, project: ProjectNumber, change: impl FnOnce(&mut Tally)) {
+        if let Some(tally) = self.tallies.get_mut(project.0 as usize) {
+            change(tally);
         }
     }
 
@@ -82,10 +124,12 @@ impl<B: Clone> Backlog<B> {
         self.bytes += u64::from(entry.bytes);
         self.events += u64::from(entry.events);
         if entry.receive_count >= self.max_receives {
+            self.count(entry.project, |tally| tally.dead += u64::from(entry.events));
             self.dead.insert(sequence, entry);
             self.newly_dead.push(sequence);
             return;
         }
+        self.count(entry.project, |tally| tally.waiting += u64::from(entry.events));
         if sequence < self.untouched {
             self.returned.insert(sequence);
         }
@@ -96,6 +140,7 @@ impl<B: Clone> Backlog<B> {
     pub(crate) fn insert_dead(&mut self, sequence: u64, entry: Entry<B>) {
         self.bytes += u64::from(entry.bytes);
         self.events += u64::from(entry.events);
+        self.count(entry.project, |tally| tally.dead += u64::from(entry.events));
         self.dead.insert(sequence, entry);
     }
 
@@ -133,6 +178,7 @@ impl<B: Clone> Backlog<B> {
             self.deadlines.remove(&(hidden.until, sequence));
             if let Some(entry) = self.waiting.remove(&sequence) {
                 self.forget(&entry);
+                self.count(entry.project, |tally| tally.waiting -= u64::from(entry.events));
                 removed.push((sequence, entry));
             }
         }
@@ -180,6 +226,11 @@ impl<B: Clone> Backlog<B> {
             if self.waiting.get(&sequence).is_some_and(|entry| entry.receive_count < self.max_receives) {
                 self.returned.insert(sequence);
             } else if let Some(entry) = self.waiting.remove(&sequence) {
+                let events = u64::from(entry.events);
+                self.count(entry.project, |tally| {
+                    tally.waiting -= events;
+                    tally.dead += events;
+                });
                 self.dead.insert(sequence, entry);
                 self.newly_dead.push(sequence);
             }
@@ -215,6 +266,7 @@ impl<B: Clone> Backlog<B> {
     pub(crate) fn remove_dead(&mut self, sequence: u64) -> Option<Entry<B>> {
         let entry = self.dead.remove(&sequence)?;
         self.forget(&entry);
+        self.count(entry.project, |tally| tally.dead -= u64::from(entry.events));
         Some(entry)
     }
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use event_model::{EventId, ProjectId};
 
-use crate::queue::{Delivery, Outgoing, Queue, QueueError, Receipt};
+use crate::queue::{Delivery, Outgoing, ProjectStats, Queue, QueueError, Receipt};
 
 /// How long messages are hidden in the suite. Queues whose clock is real wait this long, so it is short.
 pub const VISIBILITY: Duration = Duration::from_secs(2);
@@ -68,6 +68,7 @@ pub async fn run<H: Harness, F: AsyncFn() -> H>(factory: F) {
         async { a_message_is_dead_after_its_last_delivery(&factory().await).await },
         async { a_released_delivery_does_not_count(&factory().await).await },
         async { the_figures_add_up(&factory().await).await },
+        async { each_project_is_counted_by_itself(&factory().await).await },
         async { concurrent_receivers_never_hold_the_same_message(&factory().await).await },
         async { sending_nothing_is_allowed(&factory().await).await },
         async { a_message_that_is_too_large_is_refused_with_its_whole_batch(&factory().await).await },
@@ -76,14 +77,20 @@ pub async fn run<H: Harness, F: AsyncFn() -> H>(factory: F) {
     );
 }
 
-/// A message whose body is its number, three times.
+/// One of three projects.
+#[must_use]
+pub fn project(number: u32) -> ProjectId {
+    ProjectId::parse(["shop", "blog", "cafe"][number as usize]).unwrap()
+}
+
+/// A message whose body is its number, three times; projects take turns.
 #[must_use]
 pub fn message(number: u32) -> Outgoing {
     let mut id = [7_u8; 16];
     id[..4].copy_from_slice(&number.to_be_bytes());
     Outgoing {
         message_id: EventId(id),
-        project: ProjectId::parse("shop").unwrap(),
+        project: project(number % 3),
         events: number % 5 + 1,
         body: Bytes::from(format!("{number} {number} {number}")),
     }
@@ -274,6 +281,35 @@ async fn the_figures_add_up(harness: &impl Harness) {
     let all: u64 = (1..=6).map(|number| u64::from(message(number).events)).sum();
     assert!(stats.events_sent.is_none_or(|sent| sent == all), "events ever sent");
     assert!(stats.oldest_age.unwrap() >= Duration::from_secs(1), "age of the oldest");
+}
+
+async fn each_project_is_counted_by_itself(harness: &impl Harness) {
+    let queue = harness.queue();
+    let max_receives = harness.capabilities().max_receives;
+    let stats = async |number| queue.project_stats(&project(number)).await.unwrap();
+    send(queue.as_ref(), 0..9).await;
+    if !harness.capabilities().exact_stats {
+        same(stats(0).await, None, "a queue that does not know says so");
+        return;
+    }
+    let events = |numbers: &[u32]| numbers.iter().map(|number| u64::from(message(*number).events)).sum::<u64>();
+    let first = receive(queue.as_ref(), 4).await;
+    // 0 and 1 are done, 2 becomes a dead letter, 3 waits again.
+    queue.ack(&receipts(&first[..2])).await.unwrap();
+    queue.extend(&receipts(&first[2..]), Duration::ZERO).await.unwrap();
+    for _ in 1..max_receives {
+        let again = receive(queue.as_ref(), 2).await;
+        queue.release(&receipts(&again[1..]), Duration::ZERO).await.unwrap();
+        queue.extend(&receipts(&again[..1]), Duration::ZERO).await.unwrap();
+    }
+    let expected = |all: &[u32], waiting: &[u32], dead: &[u32]| {
+        Some(ProjectStats { sent: Some(events(all)), waiting: events(waiting), dead: events(dead) })
+    };
+    same(stats(0).await, expected(&[0, 3, 6], &[3, 6], &[]), "done by half");
+    same(stats(1).await, expected(&[1, 4, 7], &[4, 7], &[]), "done by a third");
+    same(stats(2).await, expected(&[2, 5, 8], &[5, 8], &[2]), "one dead letter");
+    let nobody = queue.project_stats(&ProjectId::parse("nobody").unwrap()).await.unwrap();
+    same(nobody, expected(&[], &[], &[]), "nothing was sent");
 }
 
 async fn concurrent_receivers_never_hold_the_same_message(harness: &impl Harness) {

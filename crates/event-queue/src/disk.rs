@@ -4,14 +4,15 @@
 //! 00000000000000000001.segment   messages, appended; deleted when all are acknowledged
 //! 00000000000000000001.marks     what was acknowledged and how often each was delivered
 //! 0000000001.letters             dead letters
-//! totals                         what deleted segments held: the rest of "events ever sent"
+//! totals                         what deleted segments held: the rest of "events ever sent", by project
 //! *.damaged                      set aside by a start that found damage; never deleted
 //! lock                           keeps a second process out
 //! ```
 //!
 //! One thread writes; all sends that wait for it are written together and answered by one fdatasync. Bodies are read
-//! back when they are delivered, so that a long backlog costs little memory. After a failed write or fsync the file's
-//! end is not trusted: the senders are told, and the next send goes to a new file.
+//! back when they are delivered: a message that waits costs about a hundred bytes of memory, however large it is
+//! (`examples/disk_open.rs`). After a failed write or fsync the file's end is not trusted: the senders are told, and the
+//! next send goes to a new file.
 
 // What it stands on: the operator's words and the file system.
 pub mod files;
@@ -45,15 +46,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use event_model::ProjectId;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 pub use settings::DiskSettings;
 
-use crate::backlog::Taken;
+use crate::backlog::{Taken, Tally};
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::DeadLetter;
-use crate::queue::{Delivery, Outgoing, Queue, QueueError, QueueStats, Receipt};
+use crate::queue::{Delivery, Outgoing, ProjectStats, Queue, QueueError, QueueStats, Receipt};
 use crate::wait::wait_for_first;
 use files::{Files, Folder, SegmentFile};
 use format::Record;
@@ -130,11 +132,7 @@ impl DiskQueue {
     /// [`QueueError::Unavailable`] if they cannot be read.
     pub async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let shared = self.shared.clone();
-        let sequences: Vec<u64> = {
-            let mut state = shared.state.lock();
-            state.backlog.expire(shared.clock.monotonic());
-            state.backlog.dead().keys().copied().take(max).collect()
-        };
+        let sequences: Vec<u64> = self.dead_sequences().into_iter().take(max).collect();
         blocking(move || {
             let mut letters = Vec::with_capacity(sequences.len());
             for sequence in sequences {
@@ -154,6 +152,14 @@ impl DiskQueue {
             Ok(letters)
         })
         .await?
+    }
+
+    /// The sequence numbers of all dead letters, oldest first: what [`Self::redrive`] wants.
+    #[must_use]
+    pub fn dead_sequences(&self) -> Vec<u64> {
+        let mut state = self.shared.state.lock();
+        state.backlog.expire(self.shared.clock.monotonic());
+        state.backlog.dead().keys().copied().collect()
     }
 
     /// Puts dead letters back at the end of the queue, durably, with no deliveries counted; returns how many there
@@ -274,7 +280,14 @@ impl Queue for DiskQueue {
     async fn stats(&self) -> Result<QueueStats, QueueError> {
         let mut state = self.shared.state.lock();
         let stats = state.backlog.stats(self.shared.clock.monotonic(), self.shared.clock.wall());
-        Ok(QueueStats { events_sent: Some(state.events_sent), ..stats })
+        Ok(QueueStats { events_sent: Some(state.sent.total()), ..stats })
+    }
+
+    async fn project_stats(&self, project: &ProjectId) -> Result<Option<ProjectStats>, QueueError> {
+        let mut state = self.shared.state.lock();
+        state.backlog.expire(self.shared.clock.monotonic());
+        let Tally { waiting, dead } = state.backlog.tally(project);
+        Ok(Some(ProjectStats { sent: state.sent.of(project), waiting, dead }))
     }
 }
 

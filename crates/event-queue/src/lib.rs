@@ -29,6 +29,8 @@ pub mod clock;
 #[cfg(feature = "native")]
 pub mod dead_letter;
 #[cfg(feature = "native")]
+mod sent;
+#[cfg(feature = "native")]
 mod wait;
 
 /// The suite that each queue passes.
@@ -36,4 +38,4 @@ mod wait;
 pub mod conformance;
 
 pub use envelope::{Compression, Envelope, EnvelopeError, Geo};
-pub use queue::{Delivery, MessageId, Outgoing, Queue, QueueError, QueueStats, Receipt};
+pub use queue::{Delivery, MessageId, Outgoing, ProjectStats, Queue, QueueError, QueueStats, Receipt};

@@ -9,10 +9,11 @@ use event_model::ProjectId;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::backlog::{Backlog, Entry, Taken};
+use crate::backlog::{Backlog, Entry, Taken, Tally};
 use crate::clock::{Clock, SystemClock};
 use crate::dead_letter::DeadLetter;
-use crate::queue::{Delivery, MessageId, Outgoing, Queue, QueueError, QueueStats, Receipt};
+use crate::queue::{Delivery, MessageId, Outgoing, ProjectStats, Queue, QueueError, QueueStats, Receipt};
+use crate::sent::Sent;
 use crate::wait::wait_for_first;
 
 /// When trying again makes sense after the queue was full.
@@ -46,7 +47,7 @@ pub struct MemoryQueue {
 struct State {
     backlog: Backlog<Message>,
     next_sequence: u64,
-    events_sent: u64,
+    sent: Sent,
 }
 
 #[derive(Clone)]
@@ -74,7 +75,7 @@ impl MemoryQueue {
     pub fn with_clock(settings: MemorySettings, clock: Arc<dyn Clock>) -> Self {
         // Nothing outlives this queue, so its receipts need no random part.
         let backlog = Backlog::new(0, settings.max_receives);
-        let state = Mutex::new(State { backlog, next_sequence: 0, events_sent: 0 });
+        let state = Mutex::new(State { backlog, next_sequence: 0, sent: Sent::default() });
         Self { settings, clock, state, changed: Notify::new() }
     }
 
@@ -134,10 +135,12 @@ impl Queue for MemoryQueue {
         for message in messages {
             let sequence = state.next_sequence;
             state.next_sequence += 1;
-            state.events_sent += u64::from(message.events);
+            state.sent.add(Some(&message.project), u64::from(message.events));
+            let project = state.backlog.number_of(Some(&message.project));
             let bytes = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
             let body = Message { id: message.message_id, project: message.project, body: message.body };
-            state.backlog.insert(sequence, Entry { events: message.events, bytes, receive_count: 0, sent_at, body });
+            let events = message.events;
+            state.backlog.insert(sequence, Entry { events, bytes, receive_count: 0, project, sent_at, body });
         }
         drop(state);
         self.changed.notify_waiters();
@@ -168,7 +171,14 @@ impl Queue for MemoryQueue {
     async fn stats(&self) -> Result<QueueStats, QueueError> {
         let mut state = self.state.lock();
         let stats = state.backlog.stats(self.clock.monotonic(), self.clock.wall());
-        Ok(QueueStats { events_sent: Some(state.events_sent), ..stats })
+        Ok(QueueStats { events_sent: Some(state.sent.total()), ..stats })
+    }
+
+    async fn project_stats(&self, project: &ProjectId) -> Result<Option<ProjectStats>, QueueError> {
+        let mut state = self.state.lock();
+        state.backlog.expire(self.clock.monotonic());
+        let Tally { waiting, dead } = state.backlog.tally(project);
+        Ok(Some(ProjectStats { sent: state.sent.of(project), waiting, dead }))
     }
 }
 

@@ -66,6 +66,18 @@ pub struct QueueStats {
     pub approximate: bool,
 }
 
+/// What a queue holds of one project, in events and exactly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProjectStats {
+    /// In all messages ever sent. `None` where some of the queue's events are of nobody knows which project: those sent
+    /// before projects were told apart, and those lost to damage.
+    pub sent: Option<u64>,
+    /// In messages that wait or are delivered.
+    pub waiting: u64,
+    /// In dead letters.
+    pub dead: u64,
+}
+
 /// Why a queue did not do what it was asked.
 #[derive(Debug, Error)]
 pub enum QueueError {
@@ -128,4 +140,10 @@ pub trait Queue: Send + Sync {
 
     /// What it holds now.
     async fn stats(&self) -> Result<QueueStats, QueueError>;
+
+    /// What it holds of one project now; `None` from a queue that does not tell projects apart (SQS).
+    async fn project_stats(&self, project: &ProjectId) -> Result<Option<ProjectStats>, QueueError> {
+        let _ = project;
+        Ok(None)
+    }
 }

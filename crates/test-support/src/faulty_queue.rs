@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_queue::{Delivery, MessageId, Outgoing, Queue, QueueError, QueueStats, Receipt};
+use event_model::ProjectId;
+use event_queue::{Delivery, MessageId, Outgoing, ProjectStats, Queue, QueueError, QueueStats, Receipt};
 use parking_lot::Mutex;
 
 /// How it misbehaves.
@@ -166,6 +167,10 @@ impl Queue for FaultyQueue {
 
     async fn stats(&self) -> Result<QueueStats, QueueError> {
         self.inner.stats().await
+    }
+
+    async fn project_stats(&self, project: &ProjectId) -> Result<Option<ProjectStats>, QueueError> {
+        self.inner.project_stats(project).await
     }
 }
 

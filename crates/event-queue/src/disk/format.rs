@@ -12,8 +12,8 @@
 use event_model::{EventId, Timestamp};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// The version that this build writes, and the newest it reads.
-pub(super) const VERSION: u32 = 1;
+/// The version that this build writes, and the newest it reads. 2: the totals say whose events were sent.
+pub(super) const VERSION: u32 = 2;
 /// Length of a file's header.
 pub(super) const HEADER_BYTES: u64 = 64;
 /// Length of what comes before a record's checksummed part.
@@ -67,6 +67,12 @@ impl Header {
         bytes.extend([0; 24]);
         bytes.extend(xxh3_64(&bytes).to_le_bytes());
         bytes
+    }
+
+    /// The version that a file's first bytes name, if they are a header at all.
+    pub(super) fn version(bytes: &[u8]) -> Option<u32> {
+        let mut fields = Fields(bytes);
+        (fields.take::<8>()? == FILE_MAGIC).then_some(fields.u32()?)
     }
 
     /// Reads it. The version counts before the checksum: a newer one may have another.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
+use event_model::ProjectId;
+
 use super::files::{Files, SegmentFile, write_all};
 use super::format::{FileKind, HEADER_BYTES, Header, Record, RecordKind};
 use super::read::read_record;
@@ -22,11 +24,19 @@ pub(super) struct LettersWriter {
     open: Option<(u32, Arc<dyn SegmentFile>, u64)>,
 }
 
+/// A letter that is to be kept.
+pub(super) struct LiveLetter {
+    /// The number of its file.
+    pub(super) file: u32,
+    pub(super) found: Found,
+    pub(super) project: Option<ProjectId>,
+}
+
 /// What the files held at the start.
 pub(super) struct LoadedLetters {
     pub(super) files: BTreeMap<u32, LettersFile>,
-    /// By sequence number, with the number of the file.
-    pub(super) live: BTreeMap<u64, (u32, Found)>,
+    /// By sequence number.
+    pub(super) live: BTreeMap<u64, LiveLetter>,
     /// Letters that were put back, and as which message.
     pub(super) redriven: HashMap<u64, u64>,
     damaged: bool,
@@ -49,10 +59,12 @@ pub(super) fn load(files: &dyn Files, numbers: &[u32], max_record: usize) -> io:
             tracing::warn!(file = name(*number), "a file of dead letters is not whole");
             loaded.damaged |= scanned.torn_tail().is_none();
         }
-        for found in scanned.records {
+        for found in scanned.records.iter().copied() {
             match found.record.kind {
                 RecordKind::Letter => {
-                    loaded.live.entry(found.record.sequence).or_insert((*number, found));
+                    let project = scanned.project(&found).cloned();
+                    let letter = LiveLetter { file: *number, found, project };
+                    loaded.live.entry(found.record.sequence).or_insert(letter);
                 }
                 RecordKind::Removal => {
                     loaded.redriven.insert(found.record.sequence, found.record.origin);
@@ -78,7 +90,7 @@ impl LoadedLetters {
         keep: impl Fn(u64) -> bool,
     ) -> io::Result<()> {
         let all: u64 = self.files.values().map(|letters| letters.length).sum();
-        let alive: u64 = self.live.values().map(|(_, found)| u64::from(found.length)).sum();
+        let alive: u64 = self.live.values().map(|letter| u64::from(letter.found.length)).sum();
         let removals: Vec<(u64, u64)> = self.redriven.iter().map(|(from, to)| (*from, *to)).collect();
         let kept: Vec<(u64, u64)> = removals.into_iter().filter(|(from, _)| keep(*from)).collect();
         let header_bytes = HEADER_BYTES * u64::try_from(self.files.len()).unwrap_or(u64::MAX);
@@ -87,8 +99,8 @@ impl LoadedLetters {
             return Ok(());
         }
         let mut letters = Vec::new();
-        for (number, found) in self.live.values() {
-            let Some(old) = self.files.get(number) else { continue };
+        for LiveLetter { file, found, .. } in self.live.values() {
+            let Some(old) = self.files.get(file) else { continue };
             let bytes = read_record(old.file.as_ref(), found.offset, found.length)?;
             let (record, project, body) = Record::decode(&bytes).ok_or(io::ErrorKind::InvalidData)?;
             letters.push((record, project.to_owned(), body.to_vec()));
@@ -96,8 +108,8 @@ impl LoadedLetters {
         let old: Vec<u32> = self.files.keys().copied().collect();
         if !letters.is_empty() {
             let places = writer.append(files, &letters)?;
-            for ((number, found), (new_number, offset, length)) in self.live.values_mut().zip(places) {
-                (*number, found.offset, found.length) = (new_number, offset, length);
+            for (letter, (number, offset, length)) in self.live.values_mut().zip(places) {
+                (letter.file, letter.found.offset, letter.found.length) = (number, offset, length);
             }
             if let Some((number, letters)) = writer.current() {
                 self.files.insert(number, letters);

@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 
 use super::files::{Files, SegmentFile, write_all};
 use super::format::{FileKind, HEADER_BYTES, Header, HeaderCheck, Record, RecordKind, VERSION};
-use super::letters::{self, LettersWriter, LoadedLetters};
+use super::letters::{self, LettersWriter, LiveLetter, LoadedLetters};
 use super::marks::{ACKNOWLEDGED, Marks};
 use super::read::read_record;
 use super::scan::{Found, Scanned, scan};
 use super::settings::DiskSettings;
 use super::state::{Place, Segment, State};
 use super::totals::{self, Totals};
-use crate::backlog::{Backlog, Entry};
+use crate::backlog::{Backlog, Entry, ProjectNumber};
 use crate::queue::QueueError;
 
 const SEGMENT_SUFFIX: &str = ".segment";
@@ -96,34 +96,34 @@ pub(super) fn recover(files: &dyn Files, settings: &DiskSettings, instance: u64)
     let mut writer = LettersWriter::new(letter_numbers.last().copied().unwrap_or(0) + 1);
     let mut letters = letters::load(files, &letter_numbers, max_record)?;
 
-    let mut segments = Vec::new();
-    for first in &firsts {
-        let is_last = firsts.last() == Some(first);
-        segments.extend(load_segment(files, *first, is_last, max_record)?.map(|loaded| (*first, loaded)));
-    }
-    finish_redrives(files, &segments, &mut letters, &mut writer)?;
-    let redriven: HashSet<u64> = segments.iter().flat_map(|(_, loaded)| loaded.redriven_letters()).collect();
     let mut next_sequence = totals.last_sequence().max(letters.live.keys().next_back().copied().unwrap_or(0));
     let mut state = State {
         backlog: Backlog::new(instance, settings.max_receives),
         segments: BTreeMap::new(),
         letters: BTreeMap::new(),
-        events_sent: totals.events(),
+        sent: totals.sent().clone(),
         reserved_bytes: 0,
         senders: 0,
     };
-    for (first, loaded) in segments {
-        let segment = enter(files, first, loaded, &letters, &mut state)?;
+    let mut redriven = HashSet::new();
+    // One after the other: of a segment that is done only an entry for each message that waits stays in memory.
+    for first in &firsts {
+        let is_last = firsts.last() == Some(first);
+        let Some(loaded) = load_segment(files, *first, is_last, max_record)? else { continue };
+        finish_redrives(files, &loaded, &mut letters, &mut writer)?;
+        redriven.extend(loaded.redriven_letters());
+        let segment = enter(files, *first, loaded, &letters, &mut state)?;
         next_sequence = next_sequence.max(segment.last_sequence);
-        state.events_sent += segment.events;
-        state.segments.insert(first, segment);
+        state.sent.merge(&segment.sent);
+        state.segments.insert(*first, segment);
     }
     files.sync_directory()?;
     // Only now that all marks are durable: a letter is what kept its message in a segment from being delivered.
     letters.compact(files, &mut writer, |letter| redriven.contains(&letter))?;
-    for (sequence, (number, found)) in &letters.live {
-        let place = Place { offset: found.offset, length: found.length, letters: *number };
-        state.backlog.insert_dead(*sequence, entry(found, found.record.receive_count, place));
+    for (sequence, LiveLetter { file, found, project }) in &letters.live {
+        let place = Place { offset: found.offset, length: found.length, letters: *file };
+        let project = state.backlog.number_of(project.as_ref());
+        state.backlog.insert_dead(*sequence, entry(found, found.record.receive_count, project, place));
     }
     state.letters = letters.files;
     Ok(Recovered { state, totals, letters: writer, next_sequence: next_sequence + 1 })
@@ -133,9 +133,9 @@ fn numbers<N: std::str::FromStr>(names: &[String], suffix: &str) -> Vec<N> {
     names.iter().filter_map(|name| name.strip_suffix(suffix)?.parse().ok()).collect()
 }
 
-fn entry(found: &Found, receive_count: u32, body: Place) -> Entry<Place> {
+fn entry(found: &Found, receive_count: u32, project: ProjectNumber, body: Place) -> Entry<Place> {
     let Record { events, sent_at, .. } = found.record;
-    Entry { events, bytes: found.body_bytes, receive_count, sent_at, body }
+    Entry { events, bytes: found.body_bytes, receive_count, project, sent_at, body }
 }
 
 /// A file that was being written anew takes its place if the old one is set aside already; else it is of no use.
@@ -246,12 +246,12 @@ fn free_name(files: &dyn Files, wanted: &str) -> io::Result<String> {
 /// A letter whose new message is durable is a letter no more, even if nobody could say so in time.
 fn finish_redrives(
     files: &dyn Files,
-    segments: &[(u64, Loaded)],
+    segment: &Loaded,
     letters: &mut LoadedLetters,
     writer: &mut LettersWriter,
 ) -> io::Result<()> {
     let mut removals = Vec::new();
-    for found in segments.iter().flat_map(|(_, loaded)| &loaded.scanned.records) {
+    for found in &segment.scanned.records {
         let Record { kind, origin, sequence, .. } = found.record;
         if kind == RecordKind::Redriven && letters.live.remove(&origin).is_some() {
             letters.redriven.insert(origin, sequence);
@@ -296,7 +296,8 @@ fn enter(
         }
         live += 1;
         let place = Place { offset: found.offset, length: found.length, letters: 0 };
-        state.backlog.insert(sequence, entry(found, receive_count, place));
+        let project = state.backlog.number_of(loaded.scanned.project(found));
+        state.backlog.insert(sequence, entry(found, receive_count, project, place));
     }
     if !done.is_empty() {
         marks.append(files, &done)?;
@@ -304,10 +305,12 @@ fn enter(
     if let Some((file, _)) = marks.take_unsynced() {
         file.sync()?;
     }
+    let mut sent = loaded.scanned.sent();
+    sent.add(None, loaded.lost_events);
     let last_sequence = loaded.scanned.records.iter().map(|found| found.record.sequence).max();
     Ok(Segment {
         length: loaded.scanned.length,
-        events: loaded.lost_events + loaded.scanned.events(),
+        sent,
         file: loaded.file,
         marks: Arc::new(Mutex::new(marks)),
         live,

@@ -1,9 +1,13 @@
 //! Reading a file of records from end to end: what is whole, and what is not.
 
+use std::collections::HashMap;
 use std::io;
+
+use event_model::ProjectId;
 
 use super::files::SegmentFile;
 use super::format::{HEADER_BYTES, PREFIX_BYTES, RECORD_MAGIC, Record, prefix};
+use crate::sent::Sent;
 
 /// How much is read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -15,6 +19,8 @@ pub(super) struct Found {
     pub(super) offset: u64,
     pub(super) length: u32,
     pub(super) body_bytes: u32,
+    /// Its project's place in [`Scanned::projects`].
+    project: u32,
 }
 
 /// A range of bytes in which no whole record begins.
@@ -32,9 +38,34 @@ pub(super) struct Scanned {
     pub(super) records: Vec<Found>,
     pub(super) gaps: Vec<Gap>,
     pub(super) length: u64,
+    pub(super) projects: Projects,
+}
+
+/// The projects of a file's records: each name once.
+#[derive(Debug, Default)]
+pub(super) struct Projects {
+    places: HashMap<String, u32>,
+    ids: Vec<Option<ProjectId>>,
+}
+
+impl Projects {
+    fn place(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        self.ids.push(ProjectId::parse(name));
+        self.places.insert(name.to_owned(), place);
+        place
+    }
 }
 
 impl Scanned {
+    /// Whose events a record carries; `None` where it does not say.
+    pub(super) fn project(&self, found: &Found) -> Option<&ProjectId> {
+        self.projects.ids.get(found.project as usize)?.as_ref()
+    }
+
     /// Events that were made durable and are not readable any more: those of gaps before the last batch.
     pub(super) fn lost_events(&self) -> u64 {
         let last_batch = self.records.iter().map(|found| found.record.batch_start).max().unwrap_or(0);
@@ -42,8 +73,10 @@ impl Scanned {
     }
 
     /// Events of the records.
-    pub(super) fn events(&self) -> u64 {
-        self.records.iter().map(|found| found.record.sent_events()).sum()
+    pub(super) fn sent(&self) -> Sent {
+        let mut sent = Sent::default();
+        self.records.iter().for_each(|found| sent.add(self.project(found), found.record.sent_events()));
+        sent
     }
 
     /// Where the rest of the file begins, if that rest is all that is not whole.
@@ -64,7 +97,7 @@ pub(super) fn scan(file: &dyn SegmentFile, max_record: usize) -> io::Result<Scan
     let mut gap_start = None;
     let mut events_so_far = 0;
     while offset < length {
-        if let Some((found, total)) = record_at(&mut window, offset, max_record)? {
+        if let Some((found, total)) = record_at(&mut window, offset, max_record, &mut scanned.projects)? {
             if let Some(start) = gap_start.take() {
                 let events = found.record.events_before.saturating_sub(events_so_far);
                 scanned.gaps.push(Gap { start, end: offset, events });
@@ -83,15 +116,21 @@ pub(super) fn scan(file: &dyn SegmentFile, max_record: usize) -> io::Result<Scan
     Ok(scanned)
 }
 
-fn record_at(window: &mut Window<'_>, offset: u64, max_record: usize) -> io::Result<Option<(Found, u64)>> {
+fn record_at(
+    window: &mut Window<'_>,
+    offset: u64,
+    max_record: usize,
+    projects: &mut Projects,
+) -> io::Result<Option<(Found, u64)>> {
     let Some((rest, _)) = window.get(offset, PREFIX_BYTES)?.and_then(prefix) else { return Ok(None) };
     let total = PREFIX_BYTES + rest;
     if total > max_record {
         return Ok(None);
     }
-    let Some((record, _, body)) = window.get(offset, total)?.and_then(Record::decode) else { return Ok(None) };
+    let Some((record, name, body)) = window.get(offset, total)?.and_then(Record::decode) else { return Ok(None) };
     let small = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    let found = Found { record, offset, length: small(total), body_bytes: small(body.len()) };
+    let project = projects.place(name);
+    let found = Found { record, offset, length: small(total), body_bytes: small(body.len()), project };
     Ok(Some((found, u64::from(found.length))))
 }
 

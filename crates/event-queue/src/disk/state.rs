@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::files::SegmentFile;
 use super::marks::Marks;
 use crate::backlog::Backlog;
+use crate::sent::Sent;
 
 /// Where a message's record lies.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ pub(super) struct Segment {
     /// Bytes that it takes.
     pub(super) length: u64,
     /// Events that were sent in it.
-    pub(super) events: u64,
+    pub(super) sent: Sent,
     /// Messages in it that still need it.
     pub(super) live: u64,
     /// The highest sequence number in it.
@@ -49,7 +50,8 @@ pub(super) struct State {
     pub(super) segments: BTreeMap<u64, Segment>,
     /// By number.
     pub(super) letters: BTreeMap<u32, LettersFile>,
-    pub(super) events_sent: u64,
+    /// Events ever sent.
+    pub(super) sent: Sent,
     /// Bytes of sends that are on their way to the disk.
     pub(super) reserved_bytes: u64,
     /// How many sends these are.

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use event_model::ProjectId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -18,8 +19,9 @@ use super::recovery::{marks_name, segment_name};
 use super::shared::Shared;
 use super::state::{Place, Segment};
 use super::totals::Totals;
-use crate::backlog::Entry;
+use crate::backlog::{Entry, ProjectNumber};
 use crate::queue::{Outgoing, QueueError};
+use crate::sent::Sent;
 
 /// One write is not larger than this, so that the first sender of a group does not wait for a hundred others.
 const GROUP_BYTES: u64 = 8 << 20;
@@ -86,8 +88,14 @@ struct Active {
 /// A record on its way into the active segment.
 struct Pending<'a> {
     record: Record,
-    project: &'a str,
+    project: Option<&'a ProjectId>,
     body: &'a [u8],
+}
+
+impl Pending<'_> {
+    fn project_text(&self) -> &str {
+        self.project.map_or("", ProjectId::as_str)
+    }
 }
 
 impl Writer {
@@ -192,7 +200,7 @@ impl Writer {
                     origin: 0,
                     message_id: message.message_id,
                 },
-                project: message.project.as_str(),
+                project: Some(&message.project),
                 body: &message.body,
             })
             .collect();
@@ -202,9 +210,11 @@ impl Writer {
         let senders = state.senders;
         state.senders = senders.saturating_sub(requests.len());
         if let Ok(entries) = &result {
-            for (sequence, entry) in entries {
-                state.events_sent += u64::from(entry.events);
-                state.backlog.insert(*sequence, entry.clone());
+            let messages = requests.iter().flat_map(|request| &request.messages);
+            for ((sequence, entry), message) in entries.iter().zip(messages) {
+                state.sent.add(Some(&message.project), u64::from(entry.events));
+                let project = state.backlog.number_of(Some(&message.project));
+                state.backlog.insert(*sequence, Entry { project, ..entry.clone() });
             }
         }
         drop(state);
@@ -222,7 +232,7 @@ impl Writer {
 
     /// Appends records durably; says under which numbers and where. After an error the segment is not used any more.
     fn commit(&mut self, pending: &[Pending<'_>]) -> io::Result<Vec<(u64, Entry<Place>)>> {
-        let bytes: usize = pending.iter().map(|one| Record::length(one.project, one.body)).sum();
+        let bytes: usize = pending.iter().map(|one| Record::length(one.project_text(), one.body)).sum();
         let closing = self.shared.settings.closing_bytes();
         let is_full = |active: &Active| active.end > HEADER_BYTES && active.end + bytes as u64 > closing;
         if self.active.as_ref().is_some_and(is_full) {
@@ -250,13 +260,15 @@ impl Writer {
             let sequence = self.next_sequence;
             self.next_sequence += 1;
             let record = Record { sequence, batch_start: active.end, events_before: events, ..one.record };
-            record.encode(one.project, one.body, &mut self.buffer);
+            record.encode(one.project_text(), one.body, &mut self.buffer);
             events += record.sent_events();
             let length = u32::try_from(self.buffer.len() - start).unwrap_or(u32::MAX);
             let bytes = u32::try_from(one.body.len()).unwrap_or(u32::MAX);
             let place = Place { offset: active.end + start as u64, length, letters: 0 };
             let Record { events, sent_at, .. } = record;
-            entries.push((sequence, Entry { events, bytes, receive_count: 0, sent_at, body: place }));
+            // Its project's number is known only under the lock.
+            let project = ProjectNumber::default();
+            entries.push((sequence, Entry { events, bytes, receive_count: 0, project, sent_at, body: place }));
         }
         let written = write_all(active.file.as_ref(), &self.buffer, active.end).and_then(|()| active.file.sync());
         let length = self.buffer.len() as u64;
@@ -268,7 +280,7 @@ impl Writer {
         active.events = events;
         if let Some(segment) = self.shared.state.lock().segments.get_mut(&active.first_sequence) {
             segment.length = active.end;
-            segment.events = active.events;
+            pending.iter().for_each(|one| segment.sent.add(one.project, one.record.sent_events()));
             segment.live += entries.len() as u64;
             segment.last_sequence = self.next_sequence - 1;
         }
@@ -292,7 +304,7 @@ impl Writer {
             file: file.clone(),
             marks: Arc::new(Mutex::new(Marks::new(first_sequence, marks_name(first_sequence)))),
             length: HEADER_BYTES,
-            events: 0,
+            sent: Sent::default(),
             live: 0,
             last_sequence: first_sequence,
             closed: false,
@@ -386,13 +398,13 @@ impl Writer {
     }
 
     fn delete_empty(&mut self) -> io::Result<()> {
-        let empty: Vec<(u64, u64, u64)> = {
+        let empty: Vec<(u64, u64, Sent)> = {
             let state = self.shared.state.lock();
             let segments = state.segments.iter().filter(|(_, segment)| segment.closed && segment.live == 0);
-            segments.map(|(first, segment)| (*first, segment.last_sequence, segment.events)).collect()
+            segments.map(|(first, segment)| (*first, segment.last_sequence, segment.sent.clone())).collect()
         };
-        for (first, last, events) in empty {
-            self.totals.retire(self.shared.files.as_ref(), first, last, events)?;
+        for (first, last, sent) in empty {
+            self.totals.retire(self.shared.files.as_ref(), first, last, &sent)?;
             self.shared.files.remove(&segment_name(first))?;
             match self.shared.files.remove(&marks_name(first)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -438,7 +450,7 @@ impl Writer {
             .iter()
             .map(|(letter, message)| Pending {
                 record: Record { kind: RecordKind::Redriven, origin: *letter, receive_count: 0, ..message.record },
-                project: message.project.as_ref().map_or("", |project| project.as_str()),
+                project: message.project.as_ref(),
                 body: &message.body,
             })
             .collect();
@@ -478,8 +490,8 @@ impl Writer {
             state.letters.insert(number, file);
         }
         for (letter, sequence, entry) in self.half_redriven.drain(..) {
-            state.backlog.remove_dead(letter);
-            state.backlog.insert(sequence, entry);
+            let project = state.backlog.remove_dead(letter).map(|dead| dead.project).unwrap_or_default();
+            state.backlog.insert(sequence, Entry { project, ..entry });
         }
         drop(state);
         self.shared.changed.notify_waiters();

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_queue::clock::ManualClock;
-use event_queue::conformance::message;
+use event_queue::conformance::{message, project};
+use event_queue::disk::files::Files as _;
 use event_queue::disk::simulated::{Crash, Operation, SimulatedFiles};
 use event_queue::disk::{DiskQueue, DiskSettings};
-use event_queue::{Delivery, Queue, QueueError, QueueStats, Receipt};
+use event_queue::{Delivery, ProjectStats, Queue, QueueError, QueueStats, Receipt};
 
 const HIDDEN: Duration = Duration::from_secs(60);
 
@@ -318,7 +319,7 @@ async fn a_newer_version_is_refused_before_anything_is_written() {
         files.damage(&name, 8);
         let (before, operations) = (files.listing(), files.operations());
         let opened = DiskQueue::open_with(Arc::new(files.clone()), small(), Arc::new(ManualClock::default()));
-        assert!(matches!(opened, Err(QueueError::Newer { found: 0xfe, supported: 1 })), "{suffix}: {:?}", opened.err());
+        assert!(matches!(opened, Err(QueueError::Newer { found: 0xfd, supported: 2 })), "{suffix}: {:?}", opened.err());
         assert_eq!((files.listing(), files.operations()), (before, operations), "{suffix}");
     }
 }
@@ -375,5 +376,37 @@ async fn a_long_history_of_deleted_segments_is_added_up() {
     }
     let queue = open(&files, small());
     assert_eq!(stats(&queue).await.events_sent, Some(expected));
-    assert_eq!(files.listing()["totals"], 64 + 2_048 * 32);
+    assert_eq!(files.listing()["totals"], 64 + 4_096 * 32);
+    for number in 0..3 {
+        let sent = (0..4_500).filter(|sent| sent % 3 == number).map(|sent| u64::from(message(sent).events)).sum();
+        let found = queue.project_stats(&project(number)).await.unwrap().unwrap();
+        assert_eq!(found, ProjectStats { sent: Some(sent), waiting: 0, dead: 0 });
+    }
+}
+
+/// A file of totals as version 1 wrote it: one deleted segment of eleven events.
+fn totals_of_version_1() -> Vec<u8> {
+    let slot = [1_u64.to_le_bytes(), 4_u64.to_le_bytes(), 11_u64.to_le_bytes()].concat();
+    let mut bytes = [b"HWQUEUE\n".as_slice(), &1_u32.to_le_bytes(), &4_u32.to_le_bytes(), &[0; 48]].concat();
+    bytes.extend(&slot);
+    bytes.extend(xxhash_rust::xxh3::xxh3_64(&slot).to_le_bytes());
+    bytes.resize(64 + 2_048 * 32, 0);
+    bytes
+}
+
+#[tokio::test]
+async fn totals_that_knew_no_projects_are_kept_and_no_project_is_said_to_have_sent_them() {
+    let files = SimulatedFiles::default();
+    let totals = files.create("totals").unwrap();
+    totals.write_at(&totals_of_version_1(), 0).unwrap();
+    totals.sync().unwrap();
+    files.sync_directory().unwrap();
+    drop(totals);
+    for round in 0..2 {
+        let queue = open(&files, small());
+        assert_eq!(stats(&queue).await.events_sent, Some(11 + events(0..round)));
+        send(&queue, round).await;
+        let found = queue.project_stats(&project(round)).await.unwrap().unwrap();
+        assert_eq!((found.sent, found.waiting), (None, u64::from(message(round).events)));
+    }
 }

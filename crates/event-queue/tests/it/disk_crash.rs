@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_queue::clock::ManualClock;
-use event_queue::conformance::message;
+use event_queue::conformance::{message, project};
 use event_queue::disk::simulated::{Crash, Operation, SimulatedFiles};
 use event_queue::disk::{DiskQueue, DiskSettings};
-use event_queue::{Delivery, Queue, Receipt};
+use event_queue::{Delivery, ProjectStats, Queue, Receipt};
 
 use crate::disk::small;
 
@@ -130,6 +130,17 @@ impl Run {
         let (counted, expected) = (stats.events_sent.unwrap(), events(&self.model.sent));
         if counted != expected {
             return Err(format!("{counted} events are counted as sent, {expected} were"));
+        }
+        for place in 0..3 {
+            let of_project = |number: &&u32| **number % 3 == place;
+            let expected =
+                (Some(events(self.model.sent.iter().filter(of_project))), events(held.keys().filter(of_project)));
+            let ProjectStats { sent, waiting, dead } = queue.project_stats(&project(place)).await.unwrap().unwrap();
+            // Together: the look at what waits has made dead letters of some.
+            let counted = (sent, waiting + dead);
+            if counted != expected {
+                return Err(format!("project {place}: {counted:?} is counted as sent and kept, {expected:?} are"));
+            }
         }
         let (counted, expected) = (stats.events.unwrap(), events(held.keys()));
         if counted != expected {
