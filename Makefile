@@ -44,6 +44,12 @@ worker: worker-tools ## Build the edge Worker into infra/worker/dist, and hold i
 	WASM_BINDGEN_USE_JS_SYS=1 cargo rustc --locked --profile worker --target wasm32-unknown-unknown -p edge-collector --lib --crate-type cdylib
 	node infra/worker/build.mjs $(WASM) $(TOOLS)/bin/wasm-bindgen infra/worker/dist
 
+.PHONY: worker-speed
+worker-speed: worker-tools
+	$(call say,building the steps of the Worker for benchmarks)
+	WASM_BINDGEN_USE_JS_SYS=1 cargo rustc --locked --profile worker --target wasm32-unknown-unknown -p edge-collector --lib --crate-type cdylib --features worker-speed
+	node infra/worker/build.mjs $(WASM) $(TOOLS)/bin/wasm-bindgen infra/worker/dist/speed infra/worker/bench/entry.mjs
+
 .PHONY: worker-tools
 worker-tools: infra/worker/node_modules/.installed
 	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
@@ -104,6 +110,7 @@ format-check:
 .PHONY: lint
 lint: ## Clippy, warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --target wasm32-unknown-unknown -p edge-collector --features worker-speed -- -D warnings
 
 .PHONY: deny
 deny: ## Licences, banned crates and sources of all dependencies
@@ -114,6 +121,7 @@ deny: ## Licences, banned crates and sources of all dependencies
 bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds optimised: half an hour the first time)
 	$(call say,building optimised)
 	cargo build --locked --release --workspace
+	$(MAKE) worker worker-speed
 	$(CARGO_TARGET_DIR)/release/budgets $(BENCH_ARGS)
 
 .PHONY: nightly

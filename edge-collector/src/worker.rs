@@ -18,6 +18,8 @@ mod outgoing;
 mod queue;
 mod salt;
 mod settings;
+#[cfg(feature = "worker-speed")]
+mod speed;
 mod wait;
 mod watchers;
 

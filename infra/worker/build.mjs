@@ -1,6 +1,6 @@
 // Makes the Worker of what cargo built: bindings, a smaller Wasm module, one script. No downloads.
 //
-// usage: node build.mjs WASM WASM_BINDGEN OUTPUT_FOLDER
+// usage: node build.mjs WASM WASM_BINDGEN OUTPUT_FOLDER [ENTRY]
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -10,10 +10,16 @@ import { build } from 'esbuild'
 /** Cloudflare's free plan takes 3 MB; small modules start sooner, and this is what we hold ourselves to. */
 const BUDGET_GZIPPED_BYTES = 400 * 1024
 
-const [wasm, bindgen, output] = process.argv.slice(2).map((path) => resolve(path))
 const root = import.meta.dirname
+const [wasm, bindgen, output, entry = join(root, 'src/index.mjs')] = process.argv.slice(2).map((path) => resolve(path))
 const bound = join(output, 'bound')
 const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
+
+/** What rustc may use; wasm-opt is to add nothing that an older engine does not have. */
+const features = [
+  ...['bulk-memory', 'bulk-memory-opt', 'call-indirect-overlong', 'multivalue', 'mutable-globals'],
+  ...['nontrapping-float-to-int', 'reference-types', 'sign-ext'],
+]
 
 rmSync(output, { recursive: true, force: true })
 mkdirSync(bound, { recursive: true })
@@ -25,7 +31,7 @@ run(
 run(
   process.execPath,
   join(root, 'node_modules/binaryen/bin/wasm-opt'),
-  ...['-Oz', '--all-features', '--strip-debug', '--strip-producers'],
+  ...['-O3', ...features.map((name) => `--enable-${name}`), '--strip-debug', '--strip-producers'],
   ...[join(bound, 'headwater_bg.wasm'), '-o', join(output, 'headwater.wasm')],
 )
 
@@ -38,14 +44,14 @@ writeFileSync(script, source.replace(imported, 'import wasmModule from "./headwa
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/index.mjs'],
+  entryPoints: { index: entry },
   alias: { 'headwater-wasm': script },
   bundle: true,
   minify: true,
   format: 'esm',
   target: 'es2022',
   external: ['./headwater.wasm', 'cloudflare:*'],
-  outfile: join(output, 'index.js'),
+  outdir: output,
 })
 rmSync(bound, { recursive: true })
 

@@ -12,6 +12,7 @@ mod commits;
 mod compaction;
 mod table;
 mod traffic;
+mod worker;
 
 use anyhow::Result;
 use table::Table;
@@ -24,6 +25,7 @@ fn main() -> Result<()> {
     collector::measure(&mut table, full)?;
     compaction::measure(&mut table, full)?;
     commits::measure(&mut table, full)?;
+    worker::measure(&mut table)?;
     println!("\n{table}");
     if let Some(page) = page {
         std::fs::write(tests::root().join(page), table.page()?)?;

@@ -18,7 +18,7 @@ impl<'a> Url<'a> {
         let text = text.trim();
         let (before_fragment, _) = text.split_once('#').unwrap_or((text, ""));
         let (address, query) = before_fragment.split_once('?').unwrap_or((before_fragment, ""));
-        let Some((scheme, rest)) = address.split_once("://") else {
+        let Some((scheme, rest)) = split_scheme(address) else {
             let path = if address.starts_with('/') { address } else { "" };
             return Self { host: None, path, query };
         };
@@ -37,6 +37,12 @@ impl<'a> Url<'a> {
         let query = query.strip_prefix('?').unwrap_or(query);
         query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty())
     }
+}
+
+/// What stands before and after the first `://`. By its colons: a search for a text sets up more than it saves here.
+fn split_scheme(address: &str) -> Option<(&str, &str)> {
+    let mut colons = address.match_indices(':').map(|(at, _)| address.split_at(at));
+    colons.find_map(|(scheme, rest)| Some((scheme, rest.strip_prefix("://")?)))
 }
 
 /// A host for comparison: lower case, without a leading `www.`.

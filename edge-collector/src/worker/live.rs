@@ -17,7 +17,8 @@ use event_model::{ErrorCode, Problem, Timestamp};
 use event_queue::Envelope;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
-use worker::{Context, Env, Headers, Method, Request, RequestInit, Response, Stub, console_error};
+use worker::web_sys::{Request, RequestInit};
+use worker::{Context, Env, Response, Stub, console_error};
 
 use super::incoming::Head;
 use super::{entropy, keys, unavailable};
@@ -93,13 +94,11 @@ pub(super) async fn watch(head: &Head, env: &Env) -> Result<Response, Problem> {
         offers_subprotocol: subscription.offers_subprotocol,
     };
     let entered = async {
-        let headers = Headers::new();
+        let request = request("GET", None)?;
+        let headers = request.headers();
         headers.set("upgrade", "websocket")?;
         headers.set(WATCHER, &watcher.to_header())?;
-        let mut init = RequestInit::new();
-        init.with_headers(headers);
-        let request = Request::new_with_init("https://watchers/", &init)?;
-        object(env, &project.id)?.fetch_with_request(request).await
+        object(env, &project.id)?.fetch_with_request(request.into()).await
     };
     entered.await.map_err(unavailable)
 }
@@ -146,14 +145,22 @@ async fn read_flag(env: &Env, project: &ProjectId) -> Interest {
 
 async fn send(env: &Env, project: &ProjectId, batch: &Batch) {
     let sent = async {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(JsValue::from_str(&batch.to_json())));
-        let request = Request::new_with_init("https://watchers/", &init)?;
-        object(env, project)?.fetch_with_request(request).await
+        let request = request("POST", Some(&batch.to_json()))?;
+        object(env, project)?.fetch_with_request(request.into()).await
     };
     if let Err(error) = sent.await {
         console_error!("{}", serde_json::json!({ "message": "watchers not told", "cause": error.to_string() }));
     }
+}
+
+/// A request to a Durable Object, which has no name that anybody looks at.
+fn request(method: &str, body: Option<&str>) -> worker::Result<Request> {
+    let init = RequestInit::new();
+    init.set_method(method);
+    if let Some(body) = body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    Ok(Request::new_with_str_and_init("https://watchers/", &init)?)
 }
 
 fn object(env: &Env, project: &ProjectId) -> worker::Result<Stub> {

@@ -8,11 +8,13 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use worker::Delay;
-use worker::web_sys::{AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope};
+use worker::web_sys::{
+    AbortController, AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, WorkerGlobalScope,
+};
 
 use super::entropy::now;
 use super::settings::Settings;
-use super::wait::all;
+use super::wait::{all, within};
 use crate::RETRY_SECONDS;
 use crate::sqs::{Answer, Batch, Next, Sending, SignedRequest};
 
@@ -47,30 +49,38 @@ pub(super) async fn send(settings: &Settings, messages: &[Outgoing]) -> Result<(
 type Got = Result<(u16, Vec<u8>), String>;
 
 async fn request(settings: &Settings, batch: &Batch, timeout: Duration) -> Result<Got, Problem> {
-    let signed = settings
-        .target
-        .request(batch, &settings.credentials, now())
-        .map_err(|why| Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(why))?;
-    Ok(fetch(&signed, timeout).await.map_err(|error| format!("SQS did not answer: {}", describe(&error))))
+    let signed = settings.target.request(batch, &settings.credentials, now()).map_err(unavailable)?;
+    let stop = AbortController::new().map_err(|error| describe(&error)).map_err(unavailable)?;
+    Ok(match within(timeout, fetch(&signed, &stop.signal())).await {
+        Some(answer) => answer.map_err(|error| format!("SQS did not answer: {}", describe(&error))),
+        None => {
+            stop.abort();
+            Err("SQS did not answer in time".to_owned())
+        }
+    })
 }
 
-async fn fetch(signed: &SignedRequest, timeout: Duration) -> Result<(u16, Vec<u8>), JsValue> {
+/// Sends a request. Its timer is ours: one of the runtime's own would go on after the answer.
+async fn fetch(signed: &SignedRequest, signal: &AbortSignal) -> Result<(u16, Vec<u8>), JsValue> {
     let headers = Headers::new()?;
     for (name, value) in &signed.headers {
         headers.set(name, value)?;
     }
-    let signal = AbortSignal::timeout_with_u32(u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX));
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers(&headers);
     init.set_body(&JsValue::from_str(&signed.body));
     init.set_redirect(RequestRedirect::Manual);
-    init.set_signal(Some(&signal));
+    init.set_signal(Some(signal));
     let request = Request::new_with_str_and_init(&signed.url, &init)?;
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let response: Response = JsFuture::from(scope.fetch_with_request(&request)).await?.dyn_into()?;
     let body = JsFuture::from(response.array_buffer()?).await?;
     Ok((response.status(), Uint8Array::new(&body).to_vec()))
+}
+
+fn unavailable(why: String) -> Problem {
+    Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(why)
 }
 
 /// The error's name and message, never its stack.
