@@ -190,8 +190,11 @@ fn check_segment(events: &[Value]) {
     }
 }
 
-/// Type, name, path, user and group of each event, in any order.
-fn assert_calls(events: &[Value], expected: &[(&str, &str, &str, Option<&str>, Option<&str>)]) {
+/// Type, name, path, user and group of an event.
+type Call = (&'static str, &'static str, &'static str, Option<&'static str>, Option<&'static str>);
+
+/// These events are stored, and no others, in any order.
+fn assert_calls(events: &[Value], expected: &[Call]) {
     let text = |event: &Value, column: &str| event[column].as_str().map(str::to_owned);
     let call = |event: &Value| {
         let [kind, name, path] = ["type", "event", "path"].map(|column| text(event, column).unwrap_or_default());
