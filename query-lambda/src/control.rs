@@ -17,6 +17,12 @@ pub trait Control: Send + Sync {
 
     /// The queue's side of the equation of the ledger.
     async fn queue(&self, project: &ProjectId) -> Result<QueueSide, Problem>;
+
+    /// What the queue holds, of all projects together.
+    async fn queue_status(&self) -> Result<QueueStatus, Problem>;
+
+    /// Puts all dead letters back into the queue, of all projects. Durable when it returns.
+    async fn redrive(&self) -> Result<Redriven, Problem>;
 }
 
 /// Which rows of quarantine are meant.
@@ -39,6 +45,32 @@ pub struct Replayed {
     pub still_rejected: u64,
     /// Rows whose original is not whole, so that it cannot be decoded again.
     pub not_replayable: u64,
+}
+
+/// What the queue holds, of all projects together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct QueueStatus {
+    /// Messages that wait to be stored. One holds the events of one request, or a part of them.
+    pub waiting_messages: u64,
+    /// Messages that are being stored.
+    pub in_flight_messages: u64,
+    /// Messages that were given up on: kept, but no longer tried until they are put back.
+    pub dead_messages: u64,
+    /// Events in all of these; null where the queue does not count them.
+    pub events: Option<u64>,
+    /// Bytes of all of these; null where the queue does not count them.
+    pub bytes: Option<u64>,
+    /// Age of the oldest message that is not dead, in seconds; null if there is none, or the queue does not know it.
+    pub oldest_seconds: Option<u64>,
+    /// Whether the figures are only roughly right, and a while old.
+    pub approximate: bool,
+}
+
+/// What was put back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Redriven {
+    /// Dead letters that wait to be stored again.
+    pub messages: u64,
 }
 
 /// What the queue knows about a project's events.

@@ -31,7 +31,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use control::{Control, QueueSide, Replayed, Selection};
+pub use control::{Control, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 pub use problem::{not_found, problem_response};
 pub use request_log::REQUEST_ID;
 pub use router::router;

@@ -7,7 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::routes::{
-    events_query_post, flush_post, insights_query_post, ledger_get, quarantine_get, quarantine_replay_post, schema_get,
+    events_query_post, flush_post, insights_query_post, ledger_get, quarantine_get, quarantine_replay_post, queue_get,
+    queue_redrive_post, schema_get,
 };
 use crate::service::QueryService;
 use crate::{cors, problem, request_log};
@@ -22,6 +23,8 @@ pub fn router(service: Arc<QueryService>) -> Router {
         .route("/api/v1/quarantine", get(quarantine_get::handle))
         .route("/api/v1/quarantine/replay", post(quarantine_replay_post::handle))
         .route("/api/v1/ledger", get(ledger_get::handle))
+        .route("/api/v1/queue", get(queue_get::handle))
+        .route("/api/v1/queue/redrive", post(queue_redrive_post::handle))
         .route("/api/v1/flush", post(flush_post::handle))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .route_layer(from_fn_with_state(Arc::clone(&service), cors::answer))

@@ -10,6 +10,7 @@ mod lake;
 mod period;
 mod quarantine;
 mod query;
+mod queue;
 pub(crate) mod sender;
 mod socket;
 
@@ -51,6 +52,9 @@ enum Command {
     /// Events that could not be used: list them, replay them after a fix.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// What is on its way into the lake: look at it, and try again what was given up on.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
     /// The tables of a data folder.
     #[command(subcommand)]
     Lake(lake::LakeCommand),
@@ -90,6 +94,7 @@ fn dispatch(line: &CommandLine) -> anyhow::Result<Exit> {
         Command::Events(command) => command.run(line.output),
         Command::Query(command) => command.run(line.output),
         Command::Quarantine(command) => command.run(line.output),
+        Command::Queue(command) => command.run(line.output),
         Command::Lake(command) => command.run(line.output),
         Command::Doctor(args) => doctor::run(args, line.output),
         Command::Completions { shell } => {

@@ -9,9 +9,9 @@ use edge_collector::Kept;
 use event_model::project::SharedDirectory;
 use event_model::{ErrorCode, EventId, Problem, Project, ProjectId};
 use event_queue::disk::DiskQueue;
-use event_queue::{Compression, Envelope, Outgoing, Queue, QueueError};
+use event_queue::{Compression, Envelope, Outgoing, ProjectStats, Queue, QueueError};
 use lake::{Lake, LakeError, QuarantineEntry, QuarantineFilter};
-use query_lambda::{Control, QueueSide, Replayed, Selection};
+use query_lambda::{Control, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 
 /// Rows of quarantine that are read and sent at a time.
 const PAGE: usize = 500;
@@ -62,25 +62,34 @@ impl Control for LocalControl {
         }
     }
 
-    /// The queue counts what was ever sent for all projects together. What the lake holds of the others is taken off,
-    /// so that the equation of one project holds if and only if everything is accounted for; `in_flight` and `dead`
-    /// are of all projects.
     async fn queue(&self, project: &ProjectId) -> Result<QueueSide, Problem> {
+        let ProjectStats { sent, waiting, dead } = self.project_stats(project).await?;
+        let sent = match sent {
+            Some(sent) => Some(sent),
+            None => self.sent_by_subtraction(project).await?,
+        };
+        Ok(QueueSide { sent, in_flight: waiting, dead })
+    }
+
+    async fn queue_status(&self) -> Result<QueueStatus, Problem> {
         let stats = self.queue.stats().await.map_err(queue_problem)?;
-        let dead = if stats.dead == 0 { 0 } else { self.dead_events().await? };
-        let mut of_others = 0;
-        for other in self.lake.projects().await.map_err(lake_problem)? {
-            if other != *project {
-                let lake = self.lake.project(&other).await.map_err(lake_problem)?;
-                let totals = lake.ledger().await.map_err(lake_problem)?;
-                of_others += totals.stored + totals.quarantined + totals.duplicates;
-            }
-        }
-        Ok(QueueSide {
-            sent: stats.events_sent.map(|sent| sent.saturating_sub(of_others)),
-            in_flight: stats.events.unwrap_or(0).saturating_sub(dead),
-            dead,
+        Ok(QueueStatus {
+            waiting_messages: stats.visible,
+            in_flight_messages: stats.in_flight,
+            dead_messages: stats.dead,
+            events: stats.events,
+            bytes: stats.bytes,
+            oldest_seconds: stats.oldest_age.map(|age| age.as_secs()),
+            approximate: stats.approximate,
         })
+    }
+
+    async fn redrive(&self) -> Result<Redriven, Problem> {
+        let mut messages = 0;
+        for some in self.queue.dead_sequences().chunks(PAGE) {
+            messages += self.queue.redrive(some).await.map_err(queue_problem)? as u64;
+        }
+        Ok(Redriven { messages })
     }
 }
 
@@ -93,9 +102,25 @@ impl LocalControl {
         found.cloned().ok_or_else(|| Problem::from(ErrorCode::NotFound))
     }
 
-    async fn dead_events(&self) -> Result<u64, Problem> {
-        let letters = self.queue.dead_letters(usize::MAX).await.map_err(queue_problem)?;
-        Ok(letters.iter().map(|letter| u64::from(letter.events)).sum())
+    async fn project_stats(&self, project: &ProjectId) -> Result<ProjectStats, Problem> {
+        let stats = self.queue.project_stats(project).await.map_err(queue_problem)?;
+        stats.ok_or_else(|| Problem::from(ErrorCode::Internal).because("the queue does not tell projects apart"))
+    }
+
+    /// What was sent for a project, where some of the queue's events are of nobody knows which: all that was sent less
+    /// what the lake and the queue hold of the others. So a loss shows in the ledger of every project.
+    async fn sent_by_subtraction(&self, project: &ProjectId) -> Result<Option<u64>, Problem> {
+        let mut of_others = 0;
+        for other in self.lake.projects().await.map_err(lake_problem)? {
+            if other != *project {
+                let lake = self.lake.project(&other).await.map_err(lake_problem)?;
+                let totals = lake.ledger().await.map_err(lake_problem)?;
+                let ProjectStats { waiting, dead, .. } = self.project_stats(&other).await?;
+                of_others += totals.stored + totals.quarantined + totals.duplicates + waiting + dead;
+            }
+        }
+        let stats = self.queue.stats().await.map_err(queue_problem)?;
+        Ok(stats.events_sent.map(|sent| sent.saturating_sub(of_others)))
     }
 
     async fn send_again(
@@ -164,5 +189,76 @@ fn lake_problem(error: LakeError) -> Problem {
     match error {
         LakeError::Newer { .. } => Problem::new(ErrorCode::DataNewer, error.to_string()),
         other => Problem::from(ErrorCode::LakeUnavailable).retry_after(RETRY_SECONDS).because(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use batch_compactor::CompactorSettings;
+    use event_model::project::Directory;
+    use event_queue::conformance::{message, project};
+    use event_queue::disk::DiskSettings;
+    use event_queue::{Delivery, Receipt};
+    use lake::LakeSettings;
+
+    use super::*;
+
+    const HIDDEN: Duration = Duration::from_secs(60);
+
+    async fn control(folder: &std::path::Path, settings: DiskSettings) -> LocalControl {
+        let queue = Arc::new(DiskQueue::open(folder.join("queue"), settings).unwrap());
+        let lake = Arc::new(Lake::open_local(folder.join("lake"), LakeSettings::default()).await.unwrap());
+        let compactor = Arc::new(Compactor::new(queue.clone(), lake.clone(), CompactorSettings::default()));
+        let directory = SharedDirectory::new(Directory::parse(r#"{"version": 1, "projects": []}"#).unwrap());
+        LocalControl { queue, lake, compactor, directory }
+    }
+
+    async fn receive(control: &LocalControl) -> Vec<Delivery> {
+        control.queue.receive(100, HIDDEN, Duration::ZERO).await.unwrap()
+    }
+
+    fn receipts(deliveries: &[Delivery]) -> Vec<Receipt> {
+        deliveries.iter().map(|delivery| delivery.receipt.clone()).collect()
+    }
+
+    fn events(numbers: &[u32]) -> u64 {
+        numbers.iter().map(|number| u64::from(message(*number).events)).sum()
+    }
+
+    #[tokio::test]
+    async fn the_queues_side_of_one_project_is_its_own_whatever_waits_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control(folder.path(), DiskSettings { max_receives: 1, ..DiskSettings::default() }).await;
+        control.queue.send((0..9).map(message).collect()).await.unwrap();
+        let side = |sent: &[u32], in_flight: &[u32], dead: &[u32]| QueueSide {
+            sent: Some(events(sent)),
+            in_flight: events(in_flight),
+            dead: events(dead),
+        };
+        assert_eq!(control.queue(&project(0)).await.unwrap(), side(&[0, 3, 6], &[0, 3, 6], &[]));
+        // Of the first project everything is in somebody's hands, of the second one message is dead.
+        let taken = receive(&control).await;
+        control.queue.extend(&receipts(&taken[4..5]), Duration::ZERO).await.unwrap();
+        assert_eq!(control.queue(&project(0)).await.unwrap(), side(&[0, 3, 6], &[0, 3, 6], &[]));
+        assert_eq!(control.queue(&project(1)).await.unwrap(), side(&[1, 4, 7], &[1, 7], &[4]));
+        assert_eq!(control.queue(&project(2)).await.unwrap(), side(&[2, 5, 8], &[2, 5, 8], &[]));
+    }
+
+    #[tokio::test]
+    async fn dead_letters_come_back_when_they_are_redriven() {
+        let folder = tempfile::tempdir().unwrap();
+        let control = control(folder.path(), DiskSettings { max_receives: 1, ..DiskSettings::default() }).await;
+        control.queue.send((0..3).map(message).collect()).await.unwrap();
+        let taken = receive(&control).await;
+        control.queue.extend(&receipts(&taken), Duration::ZERO).await.unwrap();
+        let status = control.queue_status().await.unwrap();
+        assert_eq!((status.dead_messages, status.waiting_messages, status.approximate), (3, 0, false));
+        assert_eq!(status.events, Some(events(&[0, 1, 2])));
+        assert_eq!(control.redrive().await.unwrap(), Redriven { messages: 3 });
+        assert_eq!(control.redrive().await.unwrap(), Redriven { messages: 0 });
+        assert_eq!(receive(&control).await.len(), 3);
+        assert_eq!(control.queue_status().await.unwrap().dead_messages, 0);
     }
 }

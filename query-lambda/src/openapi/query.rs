@@ -6,7 +6,7 @@ use query_model::{Answer as InsightAnswer, EventsQuestion, Question};
 use serde_json::{Value, json};
 
 use super::document::{Answer, Document, Endpoint, in_header, in_query};
-use crate::control::Replayed;
+use crate::control::{QueueStatus, Redriven, Replayed};
 use crate::routes::flush_post::Flushed;
 use crate::routes::ledger_get::Ledger;
 use crate::routes::quarantine_get::QuarantineList;
@@ -57,6 +57,7 @@ pub(super) fn document() -> Value {
     schema(&mut document);
     quarantine(&mut document);
     ledger_and_flush(&mut document);
+    queue(&mut document);
     document.finish()
 }
 
@@ -284,6 +285,42 @@ fn ledger_and_flush(document: &mut Document) {
         request: None,
         answer,
         errors: errors(&[ANY, WITH_LAKE, &[ErrorCode::QueueUnavailable]]),
+    });
+}
+
+fn queue(document: &mut Document) {
+    let answer = Answer::json(
+        "What waits, of all projects together.",
+        document.of::<QueueStatus>(),
+        json!({ "waiting_messages": 4, "in_flight_messages": 12, "dead_messages": 0, "events": 371, "bytes": 98304,
+            "oldest_seconds": 1, "approximate": false }),
+    );
+    document.add(Endpoint {
+        method: "get",
+        path: "/api/v1/queue",
+        operation: "getQueue",
+        summary: "What is on its way into the lake",
+        description: "The queue is one for all projects of a deployment; `/api/v1/ledger` has the figures of one.",
+        security: ADMIN,
+        parameters: vec![project_header()],
+        request: None,
+        answer,
+        errors: errors(&[ANY, &[ErrorCode::QueueUnavailable]]),
+    });
+    let answer =
+        Answer::json("All dead letters wait to be stored again.", document.of::<Redriven>(), json!({ "messages": 3 }));
+    document.add(Endpoint {
+        method: "post",
+        path: "/api/v1/queue/redrive",
+        operation: "redriveQueue",
+        summary: "Try again what was given up on",
+        description: "Puts the dead letters of all projects back into the queue. Nothing is lost or doubled by it, however \
+            often it is done.",
+        security: ADMIN,
+        parameters: vec![project_header()],
+        request: None,
+        answer,
+        errors: errors(&[ANY, &[ErrorCode::QueueUnavailable, ErrorCode::QueueFull]]),
     });
 }
 

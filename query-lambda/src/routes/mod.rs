@@ -6,6 +6,8 @@ pub(crate) mod insights_query_post;
 pub(crate) mod ledger_get;
 pub(crate) mod quarantine_get;
 pub(crate) mod quarantine_replay_post;
+pub(crate) mod queue_get;
+pub(crate) mod queue_redrive_post;
 pub(crate) mod schema_get;
 
 use axum::body::Body;

@@ -59,8 +59,13 @@ async fn a_key_does_only_what_its_scope_says() {
     let deployment = Deployment::new().await;
     assert_eq!(code(&deployment, &[("authorization", "Bearer hw_w_write")]).await, (403, "scope_missing".into()));
     assert_eq!(ask(&deployment, &[("authorization", "Bearer hw_a_admin")]).await.status, 200, "admin includes read");
-    for path in ["/api/v1/flush", "/api/v1/quarantine/replay"] {
-        let reply = deployment.ask(request("POST", path, READ).body(Body::empty()).unwrap()).await;
+    for (method, path) in [
+        ("POST", "/api/v1/flush"),
+        ("POST", "/api/v1/quarantine/replay"),
+        ("GET", "/api/v1/queue"),
+        ("POST", "/api/v1/queue/redrive"),
+    ] {
+        let reply = deployment.ask(request(method, path, READ).body(Body::empty()).unwrap()).await;
         assert_eq!(reply.problem().1, "scope_missing", "{path}");
     }
 }

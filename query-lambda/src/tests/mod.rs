@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::{Control, QueryService, QuerySettings, QueueSide, Replayed, Selection};
+use crate::{Control, QueryService, QuerySettings, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 
 pub(super) const READ: &str = "hw_r_read";
 pub(super) const ADMIN: &str = "hw_a_admin";
@@ -126,6 +126,13 @@ impl Deployment {
         self.ask(request("POST", path, ADMIN).body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// The answer to an administrator's request without a body.
+    pub(super) async fn administer(&self, method: &str, path: &str) -> Value {
+        let reply = self.ask(request(method, path, ADMIN).body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()
+    }
+
     pub(super) async fn get(&self, path: &str) -> Reply {
         self.ask(request("GET", path, READ).body(Body::empty()).unwrap()).await
     }
@@ -185,6 +192,15 @@ impl Control for LocalControl {
     async fn queue(&self, _: &ProjectId) -> Result<QueueSide, Problem> {
         let stats = self.queue.stats().await.unwrap();
         Ok(QueueSide { sent: stats.events_sent, in_flight: stats.events.unwrap_or(0), dead: 0 })
+    }
+
+    async fn queue_status(&self) -> Result<QueueStatus, Problem> {
+        let stats = self.queue.stats().await.unwrap();
+        Ok(QueueStatus { waiting_messages: stats.visible, events: stats.events, ..QueueStatus::default() })
+    }
+
+    async fn redrive(&self) -> Result<Redriven, Problem> {
+        Ok(Redriven { messages: 2 })
     }
 }
 

@@ -87,6 +87,14 @@ async fn the_ledger_balances_before_and_after_the_drain() {
     assert_eq!(json!(ledger().await), json!([5, 1, 3, 1, 0, true]));
 }
 
+#[tokio::test]
+async fn an_admin_sees_the_queue_and_puts_dead_letters_back() {
+    let deployment = shop().await;
+    let status = deployment.administer("GET", "/api/v1/queue").await;
+    assert_eq!((&status["waiting_messages"], &status["events"]), (&json!(2), &json!(5)), "{status}");
+    assert_eq!(deployment.administer("POST", "/api/v1/queue/redrive").await, json!({ "messages": 2 }));
+}
+
 fn reasons(list: &Value) -> Vec<String> {
     list["events"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap().to_owned()).collect()
 }
