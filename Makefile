@@ -127,6 +127,8 @@ bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds opt
 .PHONY: nightly
 nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation, half an hour of odd requests
 	cargo build --locked --workspace
+	$(MAKE) worker
+	node --test infra/worker/test/nightly/*.test.mjs
 	HEADWATER_CRASHES=100 SEEDS=1000 HEADWATER_FUZZ_SECONDS=1800 cargo nextest run --locked --workspace --profile nightly
 	$(MAKE) bench BENCH_ARGS=--full
 

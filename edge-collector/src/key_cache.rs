@@ -32,17 +32,18 @@ pub struct KeyCache {
 }
 
 /// The last attempt to read the snapshot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Reading {
     began: Timestamp,
     state: ReadingState,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum ReadingState {
     Going,
     Good,
-    Failed,
+    /// And why.
+    Failed(String),
 }
 
 /// What to do about a key.
@@ -66,7 +67,7 @@ impl KeyCache {
             return Lookup::Found(project, key);
         }
         let unavailable = Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS);
-        let Some(last) = self.last else { return self.begin(now) };
+        let Some(last) = &self.last else { return self.begin(now) };
         let hash = key_hash(presented);
         if last.state == ReadingState::Good && self.is_remembered(&hash, now) {
             return Lookup::Refused(ErrorCode::KeyUnknown.into());
@@ -74,8 +75,10 @@ impl KeyCache {
         if passed(last.began, now, PAUSE_MICROS) {
             return self.begin(now);
         }
-        if last.state != ReadingState::Good {
-            return Lookup::Refused(unavailable.because("the snapshot cannot be read now"));
+        match &last.state {
+            ReadingState::Good => {}
+            ReadingState::Going => return Lookup::Refused(unavailable.because("the snapshot is being read")),
+            ReadingState::Failed(why) => return Lookup::Refused(unavailable.because(why)),
         }
         if key_issued_at(presented).is_some_and(|issued| issued.0.abs_diff(now.0) < YOUNG_MICROS.unsigned_abs()) {
             return Lookup::Refused(unavailable.because("a young key is not in the snapshot yet"));
@@ -91,7 +94,7 @@ impl KeyCache {
                 self.directory = Some(Arc::new(directory));
                 ReadingState::Good
             }
-            Err(_) => ReadingState::Failed,
+            Err(why) => ReadingState::Failed(why),
         };
         self.last = Some(Reading { began, state });
     }
@@ -99,13 +102,11 @@ impl KeyCache {
     /// Without a snapshot each request reads for itself: what one request waits for, another cannot. With one, a
     /// single request reads while the others use it.
     fn is_due(&self, now: Timestamp) -> bool {
-        match self.last {
-            None => true,
-            Some(last) => match last.state {
-                ReadingState::Good => passed(last.began, now, KEPT_MICROS),
-                ReadingState::Going => self.directory.is_none() || passed(last.began, now, PAUSE_MICROS),
-                ReadingState::Failed => passed(last.began, now, PAUSE_MICROS),
-            },
+        let Some(last) = &self.last else { return true };
+        match last.state {
+            ReadingState::Good => passed(last.began, now, KEPT_MICROS),
+            ReadingState::Going => self.directory.is_none() || passed(last.began, now, PAUSE_MICROS),
+            ReadingState::Failed(_) => passed(last.began, now, PAUSE_MICROS),
         }
     }
 

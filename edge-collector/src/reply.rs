@@ -40,6 +40,9 @@ impl Reply {
         if status == 405 {
             reply = reply.with("allow", "POST, OPTIONS");
         }
+        if problem.code == ErrorCode::UpgradeRequired {
+            reply = reply.with("upgrade", "websocket");
+        }
         reply
     }
 

@@ -35,12 +35,19 @@ run(
   ...[join(bound, 'headwater_bg.wasm'), '-o', join(output, 'headwater.wasm')],
 )
 
-// workerd has modules of Wasm as the default export of an import, not as a source phase import.
+// workerd has modules of Wasm as the default export of an import, not as a source phase import; and whoever waits is to
+// hear of a trap.
 const script = join(bound, 'headwater.js')
-const source = readFileSync(script, 'utf8')
-const imported = 'import source wasmModule from "./headwater_bg.wasm";'
-if (!source.includes(imported)) throw new Error('wasm-bindgen imports its module in another way than expected')
-writeFileSync(script, source.replace(imported, 'import wasmModule from "./headwater.wasm";'))
+const guard = JSON.stringify(join(root, 'src/guard.mjs'))
+let source = readFileSync(script, 'utf8')
+for (const [expected, better] of [
+  ['import source wasmModule from "./headwater_bg.wasm";', `import wasmModule from "./headwater.wasm";\nimport { guarded } from ${guard};`],
+  ['wasm = wasmInstance.exports;', 'wasm = guarded(wasmInstance.exports);'],
+]) {
+  if (!source.includes(expected)) throw new Error(`wasm-bindgen no longer writes ${expected}`)
+  source = source.replaceAll(expected, better)
+}
+writeFileSync(script, source)
 
 await build({
   absWorkingDir: root,

@@ -7,8 +7,7 @@ use axum::body::Body;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts as _, State};
 use event_model::{ErrorCode, Problem};
-use http::HeaderValue;
-use http::header::{ORIGIN, UPGRADE};
+use http::header::ORIGIN;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::collector::Collector;
@@ -54,11 +53,7 @@ pub(super) async fn handle(
         }
         Err(problem) => {
             Collector::log(&problem, &request_id);
-            let mut response = reply::send(Reply::problem(&problem).to_request(&request_id));
-            if problem.code == ErrorCode::UpgradeRequired {
-                response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-            }
-            response
+            reply::send(Reply::problem(&problem).to_request(&request_id))
         }
     }
 }

@@ -9,7 +9,7 @@ use event_model::project::{Directory, ProjectId};
 use event_model::{ErrorCode, Problem};
 use worker::{
     DurableObject, Env, Error, Headers, Method, Request, Response, Result, Socket, State, WebSocket,
-    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, durable_object,
+    WebSocketIncomingMessage, WebSocketPair, WebSocketRequestResponsePair, console_error, durable_object,
 };
 
 use super::live::{WATCHER, Watcher, flag};
@@ -66,8 +66,9 @@ impl DurableObject for Watchers {
         let watchers = self.watchers();
         if let Some((_, first)) = watchers.first() {
             let project = first.project.clone();
-            self.raise_flag(&project, &watchers).await?;
+            // First, so that a flag that cannot be renewed now is renewed the next time.
             self.state.storage().set_alarm(RENEWED_EVERY).await?;
+            self.raise_flag(&project, &watchers).await;
         }
         Response::empty()
     }
@@ -111,18 +112,22 @@ impl Watchers {
         self.state.accept_web_socket(&pair.server);
         let welcome = async {
             pair.server.send_with_str(Hello::new(watcher.project.as_str(), watcher.filter.clone()).to_json())?;
-            self.raise_flag(&watcher.project, &self.watchers()).await?;
+            self.raise_flag(&watcher.project, &self.watchers()).await;
             if self.state.storage().get_alarm().await?.is_none() {
                 self.state.storage().set_alarm(RENEWED_EVERY).await?;
             }
-            let response = Response::from_websocket(pair.client)?;
+            let response = Response::from_websocket(pair.client.clone())?;
             let headers = Headers::new();
             if watcher.offers_subprotocol {
                 headers.set("sec-websocket-protocol", SUBPROTOCOL)?;
             }
             Ok::<_, Error>(response.with_headers(headers))
         };
-        welcome.await.map_err(unavailable)
+        let welcomed = welcome.await;
+        if welcomed.is_err() {
+            let _ = pair.server.close::<&str>(None, None);
+        }
+        welcomed.map_err(unavailable)
     }
 
     /// A watcher who cannot be reached has gone, and its end is on its way.
@@ -139,11 +144,16 @@ impl Watchers {
         sockets.filter_map(|socket| attached(&socket).map(|watcher| (socket, watcher))).collect()
     }
 
-    async fn raise_flag(&self, project: &ProjectId, watchers: &[(WebSocket, Watcher)]) -> Result<()> {
+    /// Where KV does not take it, the next renewal tries again.
+    async fn raise_flag(&self, project: &ProjectId, watchers: &[(WebSocket, Watcher)]) {
         let interest = Interest::of(watchers.iter().map(|(_, watcher)| watcher.filter.clone()));
-        let store = self.env.kv(keys::NAMESPACE)?;
-        let put = store.put(&flag(project), interest.to_json())?;
-        Ok(put.expiration_ttl(FLAG_SECONDS).execute().await?)
+        let raised = async {
+            let put = self.env.kv(keys::NAMESPACE)?.put(&flag(project), interest.to_json())?;
+            Ok::<_, Error>(put.expiration_ttl(FLAG_SECONDS).execute().await?)
+        };
+        if let Err(error) = raised.await {
+            console_error!("{}", serde_json::json!({ "message": "flag not raised", "cause": error.to_string() }));
+        }
     }
 
     /// The last one to leave takes the flag down.
@@ -153,10 +163,11 @@ impl Watchers {
         let mut left = self.watchers();
         left.retain(|(socket, _)| socket != gone);
         if left.is_empty() {
-            Ok(self.env.kv(keys::NAMESPACE)?.delete(&flag(&watcher.project)).await?)
+            self.env.kv(keys::NAMESPACE)?.delete(&flag(&watcher.project)).await?;
         } else {
-            self.raise_flag(&watcher.project, &left).await
+            self.raise_flag(&watcher.project, &left).await;
         }
+        Ok(())
     }
 
     /// Where the snapshot cannot be read, everybody stays.

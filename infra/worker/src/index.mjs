@@ -1,10 +1,15 @@
 // The Worker's entry: hands events to the Wasm module, and survives if that ever breaks.
 //
-// The collector has no path that panics. If one is found all the same, the module's memory is worth nothing any more,
-// and requests in it would hang: they are answered with a 503 that makes clients try again, on a fresh instance.
+// The collector has no path that panics. If one is found all the same, or memory runs out, the module's memory is worth
+// nothing any more, and requests in it would hang: they are answered with a 503 that makes clients try again, on a fresh
+// instance.
 import { __wbg_reset_state, __worker_init_state, Watchers as Watching, fetch, scheduled } from 'headwater-wasm'
+import { onTrap } from './guard.mjs'
 
-const waiting = new Set()
+/** Requests that wait, the oldest first, and when each came. */
+const waiting = new Map()
+/** No request lasts longer. One that its client has left is never heard of again, and must not be kept for ever. */
+const LONGEST_MILLIS = 60_000
 let broken = false
 let instances = 0
 
@@ -12,14 +17,15 @@ function watch() {
   Object.defineProperty(__worker_init_state(), 'criticalError', {
     configurable: true,
     get: () => broken,
-    set: (value) => value && giveUp(),
+    set: (value) => value && giveUp('the module panicked'),
   })
 }
 
-function giveUp() {
+function giveUp(why) {
   if (broken) return
   broken = true
-  for (const fail of waiting) fail(new Error('the module panicked'))
+  console.error(JSON.stringify({ message: 'the module broke', cause: why, requests: waiting.size }))
+  for (const fail of waiting.keys()) fail(new Error(why))
 }
 
 function revive() {
@@ -50,17 +56,23 @@ const unavailable = () =>
   )
 
 watch()
+onTrap((error) => giveUp(String(error)))
 
 export default {
   async fetch(request, env, context) {
     if (broken) revive()
     let fail
-    const gaveUp = new Promise((_, reject) => waiting.add((fail = reject)))
+    const gaveUp = new Promise((_, reject) => (fail = reject))
+    const now = Date.now()
+    for (const [left, came] of waiting) {
+      if (now - came < LONGEST_MILLIS) break
+      waiting.delete(left)
+    }
+    waiting.set(fail, now)
     try {
       return await Promise.race([fetch(request, env, context), gaveUp])
     } catch (error) {
-      console.error(JSON.stringify({ message: 'the module broke', cause: String(error) }))
-      if (error instanceof WebAssembly.RuntimeError) giveUp()
+      if (!broken) console.error(JSON.stringify({ message: 'request not taken', cause: String(error) }))
       return unavailable()
     } finally {
       waiting.delete(fail)

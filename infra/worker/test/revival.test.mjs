@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { build } from 'esbuild'
+import { guarded, onTrap } from '../src/guard.mjs'
 
 /** A module as wasm-bindgen makes it, which tells `globalThis.module` of its life. */
 const FAKE = `
@@ -62,18 +63,28 @@ test('a panic answers every request that waits, and the next one meets a fresh i
   assert.equal(globalThis.module.instances, 1)
 })
 
-test('a trap is a 503 too, and an error of one request is no matter for others', async () => {
-  const { default: shim } = await worker()
-  globalThis.module.fetch = async () => {
-    throw new WebAssembly.RuntimeError('unreachable')
+test('a trap is told to whoever listens, wherever it happens, and goes on its way', () => {
+  const heard = []
+  onTrap((error) => heard.push(error))
+  const trap = new WebAssembly.RuntimeError('unreachable')
+  const breaks = () => {
+    throw trap
   }
-  await isTryAgain(await shim.fetch())
+  const memory = {}
+  const module = guarded({ memory, fetch: breaks, wasm_bindgen__convert__closures_invoke: breaks, add: (a, b) => a + b })
+  assert.throws(() => module.fetch(), trap)
+  assert.throws(() => module.wasm_bindgen__convert__closures_invoke(1, 2), trap)
+  assert.deepEqual(heard, [trap, trap])
+  assert.deepEqual([module.memory === memory, module.add(1, 2)], [true, 3])
+})
+
+test('an error of one request is a 503, and no matter for others', async () => {
+  const { default: shim } = await worker()
   globalThis.module.fetch = async () => {
     throw new Error('no such binding')
   }
   await isTryAgain(await shim.fetch())
-  assert.equal(globalThis.module.instances, 1)
   globalThis.module.fetch = async () => 'taken'
   assert.equal(await shim.fetch(), 'taken')
-  assert.equal(globalThis.module.instances, 1)
+  assert.equal(globalThis.module.instances, 0)
 })
