@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Kind;
+use super::scan::plain_run;
 
 /// A value as written.
 #[derive(Clone, Copy, Debug)]
@@ -86,11 +87,11 @@ fn value_end(bytes: &[u8], start: usize) -> Option<(usize, Kind)> {
 /// Where a text's closing quote is.
 fn text_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        if bytes.get(at) == Some(&b'"') {
-            return Some(at);
+        at += plain_run(bytes.get(at..)?);
+        match bytes.get(at)? {
+            b'"' => return Some(at),
+            _ => at += 2,
         }
-        at += 2;
     }
 }
 
