@@ -74,8 +74,16 @@ impl Request {
     /// # Errors
     /// If the connection fails or no HTTP answer comes within 30 seconds.
     pub fn send(&self, address: SocketAddr) -> Result<Response> {
+        self.send_within(TIMEOUT, address)
+    }
+
+    /// Sends it and reads the whole answer, which may be long in coming.
+    ///
+    /// # Errors
+    /// If the connection fails or nothing comes for as long as that.
+    pub fn send_within(&self, patience: Duration, address: SocketAddr) -> Result<Response> {
         let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).context("connecting")?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         stream.write_all(self.head(address).as_bytes()).context("sending the head")?;
         // A server that has had enough answers and closes: the rest of the body then cannot be written.
