@@ -3,103 +3,76 @@
 // still while it works.
 //
 // Standard input: {"one", "fifty"}, the bodies of a request with one and with fifty events.
-import { readFileSync, readdirSync } from 'node:fs'
-import { Miniflare, convertV4MiniflareOptions } from 'miniflare'
+import { readFileSync } from 'node:fs'
 import { Agent, request } from 'undici'
-import { KEY, key, startEdge } from '../test/edge.mjs'
+import { KEY, key } from '../test/edge.mjs'
 import { startQueue } from '../test/queue.mjs'
+import { startWorkerd } from './workerd.mjs'
 
 const root = new URL('..', import.meta.url).pathname
 const bodies = JSON.parse(readFileSync(0, 'utf8'))
 const BATCH = 50
 const CONNECTIONS = 16
-const TICKS_A_SECOND = 100
 const agent = new Agent({ connections: CONNECTIONS })
 
-/** The workerd that this process has started last. */
-function workerd() {
-  const threads = readdirSync('/proc/self/task')
-  const children = threads.flatMap((id) => readFileSync(`/proc/self/task/${id}/children`, 'utf8').split(' '))
-  return children
-    .filter((pid) => pid && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('workerd'))
-    .map(Number)
-    .sort((a, b) => a - b)
-    .at(-1)
-}
+const WORKER = { 'bench/request.mjs': undefined, 'dist/index.js': undefined, 'dist/headwater.wasm': undefined }
+const STEPS = { 'dist/speed/index.js': undefined, 'dist/speed/headwater.wasm': undefined }
+const EMPTY = { 'empty.mjs': "export default { fetch: async (request) => (await request.text(), new Response('{}')) }" }
 
-/** Seconds that it has computed, all threads together. */
-function cpu(pid = workerd()) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
-}
+const bindings = (queueUrl) => ({
+  PROJECTS: JSON.stringify({ version: 1, projects: [{ id: 'shop', keys: [key(KEY)] }] }),
+  SQS_QUEUE_URL: queueUrl,
+  SQS_REGION: 'eu-central-1',
+  AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
+  AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
+})
 
 async function post(url, body, headers = {}) {
   const answer = await request(url, { method: 'POST', body, headers, dispatcher: agent })
   const text = await answer.body.text()
   if (answer.statusCode !== 200) throw new Error(`${answer.statusCode}: ${text}`)
-  return text
+}
+
+/** The best of several: what else runs on the machine only ever adds. */
+async function best(samples, measure) {
+  const times = []
+  for (let sample = 0; sample < samples; sample++) times.push(await measure())
+  return Math.min(...times)
 }
 
 /** Microseconds of workerd a request. */
-async function load(url, body, requests) {
+async function load({ url, cpu }, body, requests) {
   const headers = { authorization: `Bearer ${KEY}` }
-  const send = async (count) => {
-    let left = count
+  return best(4, async () => {
+    let left = requests
     const connection = async () => {
-      while (left-- > 0) await post(url, body, headers)
+      while (left-- > 0) await post(`${url}/api/v1/events/batch`, body, headers)
     }
+    const before = cpu()
     await Promise.all(Array.from({ length: CONNECTIONS }, connection))
-  }
-  await send(Math.ceil(requests / 4))
-  const before = cpu()
-  await send(requests)
-  return ((cpu() - before) / requests) * 1e6
+    return ((cpu() - before) / requests) * 1e6
+  })
 }
 
-const simple = (options) =>
-  new Miniflare(
-    convertV4MiniflareOptions({ host: '127.0.0.1', port: 0, compatibilityDate: '2026-11-01', cf: {}, telemetry: { enabled: false }, ...options }),
-  )
-
-const empty = () =>
-  simple({ modules: true, script: "export default { fetch: async (request) => (await request.text(), new Response('{}')) }" })
-
-const dist = (folder) => ({
-  modulesRoot: folder,
-  modules: [
-    { type: 'ESModule', path: `${folder}index.js` },
-    { type: 'CompiledWasm', path: `${folder}headwater.wasm` },
-  ],
-})
-
-/** Milliseconds of workerd from its start to the first answer; the median of several. */
-async function start(open) {
-  const times = []
-  for (let round = 0; round < 7; round++) {
-    const { url, close } = await open()
-    await (await request(url, { method: 'OPTIONS', dispatcher: agent })).body.dump()
-    times.push(cpu() * 1e3)
+/** Milliseconds of workerd from its start to the first answer. */
+const start = (modules, texts) =>
+  best(5, async () => {
+    const { cpu, close } = await startWorkerd(modules, texts)
+    const millis = cpu() * 1e3
     await close()
-  }
-  return times.sort((a, b) => a - b)[3]
-}
-
-const opened = async (miniflare) => ({ url: (await miniflare.ready).origin, close: () => miniflare.dispose() })
+    return millis
+  })
 
 async function steps() {
-  const { url, close } = await opened(simple(dist(`${root}dist/speed/`)))
+  const { url, cpu, close } = await startWorkerd(STEPS)
   const rounds = 1_500
-  // The best of several: what else runs on the machine only ever adds.
-  const micros = async (steps, body) => {
-    const times = []
-    for (let sample = 0; sample < 8; sample++) {
+  const micros = (steps) =>
+    best(8, async () => {
       const before = cpu()
-      await post(`${url}/?rounds=${rounds}&steps=${steps}`, body)
-      times.push(((cpu() - before) / rounds) * 1e6)
-    }
-    return Math.min(...times)
-  }
-  const [collect, pack, sign] = [await micros(1, bodies.fifty), await micros(2, bodies.fifty), await micros(3, bodies.fifty)]
+      await post(`${url}/?rounds=${rounds}&steps=${steps}`, bodies.fifty)
+      return ((cpu() - before) / rounds) * 1e6
+    })
+  const [collect, pack, sign] = [await micros(1), await micros(2), await micros(3)]
   await close()
   return {
     collect_micros_an_event: collect / BATCH,
@@ -110,31 +83,15 @@ async function steps() {
 
 async function requests() {
   const queue = await startQueue()
-  const projects = [{ id: 'shop', keys: [key(KEY)] }]
-  const miniflare = simple({
-    modulesRoot: root,
-    modules: [
-      { type: 'ESModule', path: `${root}bench/request.mjs` },
-      { type: 'ESModule', path: `${root}dist/index.js` },
-      { type: 'CompiledWasm', path: `${root}dist/headwater.wasm` },
-    ],
-    bindings: {
-      PROJECTS: JSON.stringify({ version: 1, projects }),
-      SQS_QUEUE_URL: queue.url,
-      SQS_REGION: 'eu-central-1',
-      AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE',
-      AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
-    },
-  })
-  const { url, close } = await opened(miniflare)
-  const one = await load(`${url}/api/v1/events/batch`, bodies.one, 4_000)
-  const fifty = await load(`${url}/api/v1/events/batch`, bodies.fifty, 1_000)
-  await close()
+  const worker = await startWorkerd(WORKER, bindings(queue.url))
+  const one = await load(worker, bodies.one, 2_000)
+  const fifty = await load(worker, bodies.fifty, 500)
+  await worker.close()
   await queue.close()
-  const nothing = await opened(empty())
-  const baseline = await load(nothing.url, bodies.one, 4_000)
+  const nothing = await startWorkerd(EMPTY)
+  const empty = await load(nothing, bodies.one, 2_000)
   await nothing.close()
-  return { one_micros: one, fifty_micros: fifty, empty_micros: baseline }
+  return { one_micros: one, fifty_micros: fifty, empty_micros: empty }
 }
 
 const { raw, gzipped } = JSON.parse(readFileSync(`${root}dist/size.json`, 'utf8'))
@@ -143,8 +100,8 @@ const figures = {
   gzipped_bytes: gzipped,
   ...(await steps()),
   ...(await requests()),
-  start_millis: await start(() => startEdge({ queueUrl: 'http://127.0.0.1:9/0/events' })),
-  start_empty_millis: await start(() => opened(empty())),
+  start_millis: await start(WORKER, bindings('http://127.0.0.1:9/0/events')),
+  start_empty_millis: await start(EMPTY),
 }
 await agent.close()
 console.log(JSON.stringify(figures))
