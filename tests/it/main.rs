@@ -6,6 +6,7 @@
 mod bad_inputs;
 mod browser;
 mod crash;
+mod live;
 mod scenarios;
 mod segment_sdks;
 mod sqs_pipeline;
