@@ -38,6 +38,8 @@ pub use settings::{FirstKeys, HttpArgs, LakeArgs, QuestionArgs, QueueArgs, Serve
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     log::start(&args.log)?;
     runtime()?.block_on(async {
+        // Listened for before anybody can learn that there is a server to stop.
+        let stop = tokio::spawn(told_to_stop());
         let server = Server::start(args).await?;
         // One line for programs: with port 0 this is how they learn the address.
         let line = json!({ "listening": server.url(), "data_dir": server.data_dir(), "pid": std::process::id() });
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         }
         banner::show(&server);
         tracing::info!(url = server.url(), "ready");
-        let signal = told_to_stop().await?;
+        let signal = stop.await.context("nobody listens for signals")??;
         tracing::info!(signal, "stopping");
         server.stop().await;
         tracing::info!("stopped");
