@@ -21,6 +21,8 @@ use tests::http::Request;
 use tests::server::{Server, WRITE_KEY};
 use tokio::runtime::Runtime;
 
+/// Requests to a bad SQS.
+const REQUESTS: u64 = 60;
 /// Events of one request.
 const BATCH: u64 = 25;
 /// How often a client sends a request that is not answered with success.
@@ -33,7 +35,7 @@ fn what_the_collectors_core_sends_through_a_bad_sqs_is_counted_once() {
     let queue = runtime.block_on(queue(stub.endpoint(), &url));
     let directory = Directory::parse(&json!({ "version": 1, "projects": projects() }).to_string()).unwrap();
     runtime.block_on(async {
-        for request in 0..120 {
+        for request in 0..REQUESTS {
             let mut tries = 0;
             while !core(&queue, &directory, &body(request), [request, tries]).await {
                 tries += 1;
@@ -41,8 +43,9 @@ fn what_the_collectors_core_sends_through_a_bad_sqs_is_counted_once() {
             }
         }
     });
+    assert!(stub.calls("SendMessageBatch") > REQUESTS, "SQS was not bad enough for this test");
     let folder = tempfile::tempdir().unwrap();
-    check(&runtime, &folder.path().join("data"), &queue, &|| left(&stub), 120 * BATCH);
+    check(&runtime, &folder.path().join("data"), &queue, &|| left(&stub), REQUESTS * BATCH);
 }
 
 #[test]
@@ -51,12 +54,12 @@ fn what_the_worker_sends_through_a_bad_sqs_is_counted_once() {
     let (stub, url) = bad_sqs(&runtime);
     let what = json!({ "projects": projects(), "queue_url": url, "vars": { "SQS_BUDGET_MS": "700" } });
     let edge = Edge::start(&what).unwrap();
-    let refused = send_all(edge.address, 120);
-    assert!(refused > 0, "SQS was not bad enough for this test");
+    send_all(edge.address, REQUESTS);
     drop(edge);
+    assert!(stub.calls("SendMessageBatch") > REQUESTS, "SQS was not bad enough for this test");
     let queue = runtime.block_on(queue(stub.endpoint(), &url));
     let folder = tempfile::tempdir().unwrap();
-    check(&runtime, &folder.path().join("data"), &queue, &|| left(&stub), 120 * BATCH);
+    check(&runtime, &folder.path().join("data"), &queue, &|| left(&stub), REQUESTS * BATCH);
 }
 
 #[test]
