@@ -30,6 +30,12 @@ fn the_compactor_has_no_query_engine() {
     let tree = tree("batch-compactor", &[]);
     assert!(tree.iter().any(|name| name == "parquet"), "the tree was not read: {tree:?}");
     assert!(!tree.iter().any(|name| name.starts_with("datafusion")), "the compactor brings in datafusion");
+    let function = self::tree("lambdas", &["--no-default-features"]);
+    assert!(function.iter().any(|name| name == "lambda_runtime"), "the tree was not read: {function:?}");
+    assert!(
+        !function.iter().any(|name| name.starts_with("datafusion")),
+        "the compactor's function brings in datafusion"
+    );
 }
 
 #[test]
@@ -62,7 +68,7 @@ fn lines(package: &str, more: &[&str], format: &str) -> Vec<String> {
 #[test]
 fn every_rust_file_opens_with_a_sentence_that_says_what_it_is() {
     let mut silent = Vec::new();
-    for folder in ["edge-collector", "batch-compactor", "query-lambda", "headwater", "crates", "tests"] {
+    for folder in ["edge-collector", "batch-compactor", "query-lambda", "lambdas", "headwater", "crates", "tests"] {
         visit(&tests::root().join(folder), &mut |path| {
             let text = std::fs::read_to_string(path).unwrap();
             if !text.starts_with("//! ") {

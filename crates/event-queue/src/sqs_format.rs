@@ -6,8 +6,8 @@
 
 use event_model::{EventId, ProjectId};
 
-use crate::envelope::to_text;
-use crate::queue::Outgoing;
+use crate::envelope::{Envelope, from_text, to_text};
+use crate::queue::{Delivery, Outgoing, Receipt};
 
 /// The attribute (a text) with the message's name, as a UUID. SQS gives each send its own id, retries included.
 pub const MESSAGE_ID: &str = "message_id";
@@ -107,6 +107,44 @@ impl Known {
             PROJECT => self.project = ProjectId::parse(value),
             EVENTS => self.events = value.parse().ok(),
             _ => {}
+        }
+    }
+}
+
+/// A message as SQS gives it, whether it was fetched or brought.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// What acknowledges it.
+    pub receipt: String,
+    /// The id that SQS gave it.
+    pub own_id: Option<&'a str>,
+    /// The system attribute `ApproximateReceiveCount`.
+    pub receive_count: Option<&'a str>,
+    /// What its attributes say.
+    pub known: Known,
+    /// Its body.
+    pub body: String,
+}
+
+impl From<Received<'_>> for Delivery {
+    /// A message without our attributes is asked itself. One that somebody else put into the queue is delivered too:
+    /// whoever reads it finds it damaged, and it ends as a dead letter instead of going round in silence.
+    fn from(received: Received<'_>) -> Self {
+        let Received { receipt, own_id, receive_count, mut known, body } = received;
+        let body = from_text(&body).unwrap_or_else(|_| body.into_bytes());
+        if known.message_id.is_none()
+            && let Ok(envelope) = Envelope::decode(&body)
+        {
+            known.events = Some(envelope.event_count());
+            (known.message_id, known.project) = (Some(envelope.message_id), Some(envelope.project));
+        }
+        Self {
+            receipt: Receipt(receipt),
+            message_id: known.message_id.or(own_id.and_then(EventId::parse_uuid)).unwrap_or_default(),
+            project: known.project,
+            events: known.events,
+            receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
+            body: body.into(),
         }
     }
 }

@@ -51,6 +51,14 @@ impl Lake {
         Self::with_store(Arc::new(store), url, settings).await
     }
 
+    /// Opens the place `s3://<bucket>/<path>`, as [`crate::store::s3::open`] does.
+    ///
+    /// # Errors
+    /// As [`Self::open_local`].
+    pub async fn open_s3(url: Url, settings: LakeSettings) -> Result<Self, LakeError> {
+        Self::with_store(crate::store::s3::open(&url)?, url, settings).await
+    }
+
     /// Opens the place `url` in a store whose root is the root of the URL's path, for instance `s3://bucket/lake` in the
     /// bucket. The store must honour conditional puts.
     ///

@@ -3,13 +3,11 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use event_model::EventId;
 
 use super::persist::{in_parallel, within};
 use super::{SqsQueue, seconds, visibility_seconds};
-use crate::envelope::{Envelope, from_text};
-use crate::queue::{Delivery, QueueError, Receipt};
-use crate::sqs_format::{Known, MAX_ENTRIES};
+use crate::queue::{Delivery, QueueError};
+use crate::sqs_format::{Known, MAX_ENTRIES, Received};
 
 /// Longest time that SQS lets a call wait for a message.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -112,33 +110,20 @@ struct Round {
     deliveries: Vec<Delivery>,
 }
 
-/// A message without our attributes is asked itself. One that somebody else put into the queue is delivered too:
-/// whoever reads it finds it damaged, and it ends as a dead letter instead of going round in silence. `None` is an
-/// answer without a receipt.
+/// `None` is an answer without a receipt.
 fn delivery(message: Message) -> Option<Delivery> {
-    let receipt = Receipt(message.receipt_handle?);
-    let count =
-        message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
-    let receive_count = count.and_then(|count| count.parse().ok()).unwrap_or(1);
     let mut known = Known::default();
     for (name, value) in message.message_attributes.iter().flatten() {
         known.note(name, value.string_value().unwrap_or_default());
     }
-    let text = message.body.unwrap_or_default();
-    let body = from_text(&text).unwrap_or_else(|_| text.into_bytes());
-    if known.message_id.is_none()
-        && let Ok(envelope) = Envelope::decode(&body)
-    {
-        known.events = Some(envelope.event_count());
-        (known.message_id, known.project) = (Some(envelope.message_id), Some(envelope.project));
-    }
-    let own_id = message.message_id.as_deref().and_then(EventId::parse_uuid);
-    Some(Delivery {
-        receipt,
-        message_id: known.message_id.or(own_id).unwrap_or_default(),
-        project: known.project,
-        events: known.events,
-        receive_count,
-        body: body.into(),
-    })
+    let count =
+        message.attributes.as_ref().and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount));
+    let received = Received {
+        receipt: message.receipt_handle?,
+        own_id: message.message_id.as_deref(),
+        receive_count: count.map(String::as_str),
+        known,
+        body: message.body.unwrap_or_default(),
+    };
+    Some(received.into())
 }

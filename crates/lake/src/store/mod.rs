@@ -3,5 +3,6 @@
 pub mod conformance;
 pub mod durable;
 mod log_listing;
+pub mod s3;
 
 pub use durable::{Disk, DurableStore, RealDisk};

@@ -1,0 +1,117 @@
+//! The function that answers questions: the same endpoints as `headwater serve` has, on the lake in the bucket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use event_queue::sqs::{SqsQueue, SqsSettings};
+use lake::{Lake, LakeSettings};
+use prometheus_client::registry::Registry;
+use query_lambda::{QueryService, QuerySettings};
+
+use crate::control::CloudControl;
+use crate::environment::{self, LAKE_URL, PROJECTS_URL, QUEUE_URL, TIME_LIMIT_SECONDS};
+use crate::projects::BucketProjects;
+
+/// What is left of the function's time for reading the request and writing the answer.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Builds the endpoints as the environment says.
+///
+/// # Errors
+/// A variable that is missing, projects that cannot be read, a lake that cannot be opened.
+pub async fn start() -> anyhow::Result<Router> {
+    let time_limit = Duration::from_secs(environment::required(TIME_LIMIT_SECONDS)?);
+    let settings = settings_for(environment::memory_bytes()?, time_limit);
+    let projects_url = environment::url(PROJECTS_URL)?;
+    let lake_url = environment::url(LAKE_URL)?;
+    let bucket = lake::store::s3::open(&projects_url)?;
+    let queue = SqsSettings::new(environment::required::<String>(QUEUE_URL)?);
+    // Side by side: each of them waits for one or two answers of AWS, and somebody waits for the first answer of ours.
+    let (projects, lake, queue) = tokio::join!(
+        BucketProjects::open(bucket, &projects_url),
+        Lake::open_s3(lake_url, LakeSettings::default()),
+        SqsQueue::connect(queue),
+    );
+    let lake = Arc::new(lake.context("the lake cannot be opened")?);
+    let control = Arc::new(CloudControl { queue: Arc::new(queue?) });
+    app(Arc::new(projects?), lake, control, settings)
+}
+
+fn app(
+    projects: Arc<BucketProjects>,
+    lake: Arc<Lake>,
+    control: Arc<CloudControl>,
+    settings: QuerySettings,
+) -> anyhow::Result<Router> {
+    // Nobody scrapes a function: its figures are in its log and in CloudWatch.
+    let mut registry = Registry::default();
+    let service = QueryService::new(lake, projects.directory(), control, settings, &mut registry)?;
+    let router = query_lambda::router(Arc::new(service)).fallback(query_lambda::not_found);
+    Ok(router.layer(from_fn_with_state(projects, look)))
+}
+
+async fn look(State(projects): State<Arc<BucketProjects>>, request: Request, next: Next) -> Response {
+    projects.look().await;
+    next.run(request).await
+}
+
+fn settings_for(memory_bytes: u64, time_limit: Duration) -> QuerySettings {
+    let memory_bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+    QuerySettings {
+        time_limit: time_limit.saturating_sub(LAST_WORDS).max(Duration::from_secs(1)),
+        // A function is called for one request at a time.
+        concurrent: 1,
+        waiting: 0,
+        memory_bytes: memory_bytes / 2,
+        cache_bytes: memory_bytes / 32,
+        ..QuerySettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use event_model::project::key_hash;
+    use event_queue::memory::MemoryQueue;
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStore, ObjectStoreExt as _};
+    use serde_json::json;
+    use tower::ServiceExt as _;
+    use url::Url;
+
+    use super::*;
+
+    async fn app_on(store: Arc<dyn ObjectStore>) -> Router {
+        let key = json!({ "id": "api", "sha256": key_hash("api-key-1"), "scopes": ["read", "admin"] });
+        let text = json!({ "version": 1, "projects": [{ "id": "shop", "keys": [key] }] }).to_string();
+        store.put(&Path::from("config/projects.json"), text.into()).await.unwrap();
+        let url = Url::parse("memory:///config/projects.json").unwrap();
+        let projects = Arc::new(BucketProjects::open(Arc::clone(&store), &url).await.unwrap());
+        let lake = Lake::with_store(store, Url::parse("memory:///lake").unwrap(), LakeSettings::default());
+        let control = Arc::new(CloudControl { queue: Arc::new(MemoryQueue::default()) });
+        let settings = settings_for(1 << 30, Duration::from_secs(30));
+        app(projects, Arc::new(lake.await.unwrap()), control, settings).unwrap()
+    }
+
+    async fn status(app: &Router, method: &str, path: &str, key: &str) -> u16 {
+        let request = axum::http::Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {key}")).body(Body::from("{}")).unwrap();
+        app.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn keys_of_the_bucket_open_the_endpoints_and_what_only_the_writing_side_can_do_is_refused() {
+        let app = app_on(Arc::new(InMemory::new())).await;
+        assert_eq!(status(&app, "GET", "/api/v1/ledger", "api-key-1").await, 200);
+        assert_eq!(status(&app, "GET", "/api/v1/ledger", "another-key").await, 401);
+        assert_eq!(status(&app, "GET", "/api/v1/queue", "api-key-1").await, 200);
+        assert_eq!(status(&app, "POST", "/api/v1/flush", "api-key-1").await, 400);
+        assert_eq!(status(&app, "GET", "/elsewhere", "api-key-1").await, 404);
+    }
+}
