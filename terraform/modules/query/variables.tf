@@ -1,0 +1,148 @@
+variable "name" {
+  description = "Beginning of the names of everything that is made, such as `headwater`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
+    error_message = "The name must have 3 to 32 of a-z, 0-9 and -, begin with a letter and not end with -."
+  }
+}
+
+variable "package_file" {
+  description = "Path of the function's zip, with the program `bootstrap` in it (`make lambdas`)."
+  type        = string
+
+  validation {
+    condition     = fileexists(var.package_file)
+    error_message = "There is no file at this path: `make lambdas` builds it."
+  }
+}
+
+variable "architecture" {
+  description = "What the zip was built for: `arm64` or `x86_64`."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "The architecture must be arm64 or x86_64."
+  }
+}
+
+variable "bucket" {
+  description = "Name of the lake's bucket (output `bucket` of `lake`)."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "ARN of the lake's bucket (output `bucket_arn` of `lake`)."
+  type        = string
+}
+
+variable "lake_url" {
+  description = "Where the tables are (output `lake_url` of `lake`)."
+  type        = string
+
+  validation {
+    condition     = can(regex("^s3://[^/]+/lake$", var.lake_url))
+    error_message = "The lake must be s3://<bucket>/lake, since that is what the function may read."
+  }
+}
+
+variable "projects_url" {
+  description = "Where projects.json is (output `projects_url` of `lake`)."
+  type        = string
+
+  validation {
+    condition     = can(regex("^s3://[^/]+/config/projects.json$", var.projects_url))
+    error_message = "The projects must be s3://<bucket>/config/projects.json, since that is what the function may read."
+  }
+}
+
+variable "queue_url" {
+  description = "URL of the queue (output `queue_url` of `event-queue`)."
+  type        = string
+}
+
+variable "queue_arn" {
+  description = "ARN of the queue (output `queue_arn` of `event-queue`)."
+  type        = string
+}
+
+variable "dead_letter_queue_arn" {
+  description = "ARN of the queue of dead letters (output `dead_letter_queue_arn` of `event-queue`)."
+  type        = string
+}
+
+variable "kms_key_arns" {
+  description = "ARNs of the keys that encrypt bucket and queue, where they are not those of S3 and SQS."
+  type        = list(string)
+  default     = []
+}
+
+variable "memory_mb" {
+  description = "Memory of the function in MB. Half of it is for questions; it also decides how much processor the function has (1769 MB are one core)."
+  type        = number
+  default     = 3008
+
+  validation {
+    condition     = var.memory_mb >= 512 && var.memory_mb <= 10240
+    error_message = "The memory must be between 512 and 10240 MB."
+  }
+}
+
+variable "time_limit_seconds" {
+  description = "How long an answer may take, in seconds. The API in front of the function waits for 30."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.time_limit_seconds >= 5 && var.time_limit_seconds <= 30
+    error_message = "The time limit must be between 5 and 30 seconds."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "How many questions run at a time at most, a bound on cost; -1 for no bound of its own."
+  type        = number
+  default     = -1
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
+    error_message = "The number must be -1 or at least 1: 0 would switch the function off."
+  }
+}
+
+variable "requests_per_second" {
+  description = "How many requests a second the API lets through; more are answered 429."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.requests_per_second >= 1 && var.requests_per_second <= 10000
+    error_message = "The number must be between 1 and 10000."
+  }
+}
+
+variable "log" {
+  description = "What is logged, as `level` or `target=level,...`."
+  type        = string
+  default     = "info"
+}
+
+variable "log_retention_days" {
+  description = "How long the log is kept, in days."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731 days."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that is made."
+  type        = map(string)
+  default     = {}
+}
