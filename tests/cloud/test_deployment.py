@@ -1,0 +1,176 @@
+"""From an SDK to an answer through what `terraform apply` deployed: the Worker, SQS, both functions, S3."""
+import base64
+import hashlib
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+
+from deployment import REGION, Deployment, Moto
+from edge import Edge
+from event_source import EventSource, event
+from terraform import ROOT
+
+WRITE_KEY, API_KEY = "hw_w_cloud_test_key", "hw_r_cloud_test_key"
+REQUESTS, EVENTS = 40, 25
+# What `terraform plan` may still want to change after `apply`, because moto answers it otherwise than Amazon.
+KNOWN_DRIFT = [
+    # It says nothing of a function's log.
+    "module.compactor.aws_lambda_function.compactor: update logging_config",
+    # It answers with a space after each comma.
+    "module.event_queue.aws_sqs_queue.events: update redrive_policy",
+    "module.query.aws_lambda_function.query: update logging_config",
+]
+
+
+def key(name, text, scopes):
+    return {"id": name, "sha256": hashlib.sha256(text.encode()).hexdigest(), "scopes": scopes}
+
+
+PROJECTS = [{"id": "shop", "keys": [key("write", WRITE_KEY, ["write"]), key("api", API_KEY, ["read", "admin"])]}]
+
+
+class Cloud(unittest.TestCase):
+    """The steps stand on each other, in the order of their numbers."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls._folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls._folder.cleanup)
+        folder = Path(cls._folder.name)
+        cls.moto = Moto(folder)
+        cls.addClassCleanup(cls.moto.stop)
+        cls.deployment = Deployment(folder, cls.moto, PROJECTS)
+        cls.addClassCleanup(cls.deployment.stop)
+        cls.sqs, cls.s3 = cls.moto.client("sqs"), cls.moto.client("s3")
+
+    def test_1_every_event_of_an_sdk_is_in_the_answers_once_whatever_happens_to_the_functions(self):
+        with Edge(PROJECTS, self.deployment.queue_url, {"SQS_REGION": REGION}) as edge:
+            self.send(edge, range(10))
+            self.kill_the_compactor()
+            self.send(edge, [*range(10, REQUESTS), *range(5)])
+            self.send_by_others(edge)
+        self.drain()
+        compactor = self.deployment.start("compactor")
+        self.assertEqual(compactor.call(self.deployment.maintain), {"done": 1, "failed": 0, "left": 0})
+        query = self.deployment.start("query")
+        series = [
+            {"event": "Paid", "measure": "total"}, {"event": "Paid", "measure": "unique_persons"},
+            {"event": "Order Completed", "measure": "total"}, {"event": "Product Viewed", "measure": "total"},
+        ]
+        question = {"kind": "trend", "period": {"last": {"value": 2, "unit": "day"}}, "interval": "day", "series": series}
+        answer = self.ask(query, "POST", "/api/v1/insights/query", question)
+        totals = [series["total"] for series in answer["result"]["series"]]
+        self.assertEqual(totals, [REQUESTS * EVENTS, EVENTS, 1, 2])
+        ledger = self.ask(query, "GET", "/api/v1/ledger")
+        # Segment's SDK makes 8 calls; 5 requests were sent twice over; one event has no name.
+        expected = {"stored": REQUESTS * EVENTS + 8, "duplicates": 5 * EVENTS, "quarantined": 1, "in_flight": 0, "dead": 0}
+        self.assertEqual({name: ledger[name] for name in expected}, expected)
+        status = self.ask(query, "GET", "/api/v1/queue")
+        self.assertEqual((status["waiting_messages"], status["in_flight_messages"], status["dead_messages"]), (0, 0, 0))
+        self.ask(query, "GET", "/api/v1/ledger", key="hw_r_of_nobody", status=401)
+        self.ask(query, "POST", "/api/v1/flush", {}, status=400)
+        for function in [compactor, query]:
+            start, memory = function.cold_start_seconds, function.memory_mb()
+            print(f"{function.name}: start {start * 1000:.0f} ms, {memory} MB (development build)", file=sys.stderr)
+
+    def send(self, edge, numbers):
+        """By the Worker: requests of our own, each of which has the same events whenever it is sent."""
+        for number in numbers:
+            answer = edge.post("/api/v1/events/batch", WRITE_KEY, {"batch": batch(number)})
+            self.assertEqual((answer["accepted"], answer["rejected"]), (EVENTS, []))
+
+    def send_by_others(self, edge):
+        """By the Worker: something that cannot be used, and Segment's SDK."""
+        answer = edge.post("/api/v1/events/batch", WRITE_KEY, {"batch": [{"user_id": "nobody"}]})
+        self.assertEqual(len(answer["rejected"]), 1)
+        script = ROOT / "tests/sdks/python/send_segment.py"
+        subprocess.run([sys.executable, script, edge.url, WRITE_KEY], check=True, timeout=60)
+
+    def kill_the_compactor(self):
+        """In the middle of its first call. What it was called with comes again."""
+        killed, source = self.deployment.start("compactor"), self.source()
+        brought = source.receive()
+        self.assertEqual(len(brought), 10)
+        call = killed.begin(event(brought))
+        self.assertRaises(queue.Empty, call.result.get, timeout=0.1)
+        killed.stop()
+        source.give_back(brought)
+
+    def drain(self):
+        """By two functions at the same time, which fetch more by themselves than they are called with."""
+        source = self.source()
+        pair = [(self.deployment.start("compactor"), source.receive(10)) for _ in range(2)]
+        calls = [(function, brought, function.begin(event(brought))) for function, brought in pair]
+        again = sum(source.finish(brought, function.end(call)) for function, brought, call in calls)
+        self.assertEqual(again, 0)
+        left = self.sqs.get_queue_attributes(
+            QueueUrl=self.deployment.queue_url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        self.assertEqual(set(left.values()), {"0"}, left)
+
+    def source(self):
+        return EventSource(self.sqs, self.deployment.queue_url, self.deployment.mapping)
+
+    def ask(self, function, method, path, body=None, key=API_KEY, status=200):
+        """A request as API Gateway hands it on, and the JSON of the answer."""
+        headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "host": "api.test"}
+        answer = function.call({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "", "headers": headers,
+            "requestContext": {
+                "accountId": "0", "apiId": "api", "domainName": "api.test", "domainPrefix": "api", "requestId": "1",
+                "routeKey": "$default", "stage": "$default", "time": "01/Jan/2026:00:00:00 +0000", "timeEpoch": 0,
+                "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": ""},
+            },
+            "body": json.dumps(body) if body is not None else None, "isBase64Encoded": False,
+        })
+        text = answer.get("body") or ""
+        text = base64.b64decode(text) if answer.get("isBase64Encoded") else text
+        self.assertEqual(answer["statusCode"], status, text)
+        return json.loads(text)
+
+    def test_2_after_apply_nothing_is_left_to_change(self):
+        if self.deployment.terraform is None:
+            self.skipTest("no terraform: said above")
+        self.assertEqual(self.deployment.terraform.changes(), KNOWN_DRIFT)
+
+    def test_3_destroy_refuses_to_lose_events_and_leaves_nothing_once_they_are_gone(self):
+        if self.deployment.terraform is None:
+            self.skipTest("no terraform: said above")
+        refused = self.deployment.terraform.run("destroy", "-input=false", "-auto-approve", accept=(1,))
+        self.assertIn("BucketNotEmpty", refused)
+        versions = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.deployment.bucket)
+        for page in versions:
+            objects = [{"Key": found["Key"], "VersionId": found["VersionId"]}
+                       for found in page.get("Versions", []) + page.get("DeleteMarkers", [])]
+            self.s3.delete_objects(Bucket=self.deployment.bucket, Delete={"Objects": objects})
+        self.deployment.terraform.run("destroy", "-input=false", "-auto-approve")
+        left = {
+            "buckets": self.s3.list_buckets()["Buckets"],
+            "queues": self.sqs.list_queues().get("QueueUrls", []),
+            "functions": self.moto.client("lambda").list_functions()["Functions"],
+            "roles": self.moto.client("iam").list_roles(PathPrefix="/headwater/")["Roles"],
+            "users": self.moto.client("iam").list_users(PathPrefix="/headwater/")["Users"],
+            "log groups": self.moto.client("logs").describe_log_groups()["logGroups"],
+            "schedules": self.moto.client("scheduler").list_schedules()["Schedules"],
+            "apis": self.moto.client("apigatewayv2").get_apis()["Items"],
+            "alarms": self.moto.client("cloudwatch").describe_alarms()["MetricAlarms"],
+        }
+        self.assertEqual({kind: found for kind, found in left.items() if found}, {})
+
+
+def batch(number):
+    """A request with events of its own, always the same ones for the same number."""
+    return [
+        {"event_id": f"{number:08x}-0000-4000-8000-{place:012x}", "event": "Paid", "user_id": f"user-{place}"}
+        for place in range(EVENTS)
+    ]
+
+
+if __name__ == "__main__":
+    unittest.main()
