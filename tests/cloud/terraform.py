@@ -1,4 +1,5 @@
 """Terraform on a copy of `terraform/`, with the provider that is on this machine and no network."""
+import functools
 import json
 import os
 import shutil
@@ -6,16 +7,9 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Folders that hold providers by address, in Terraform's own layout.
-MIRRORS = [
-    os.environ.get("HEADWATER_TERRAFORM_PLUGINS", ""),
-    "/opt/tf-plugins",
-    "/usr/share/terraform/plugins",
-    "/usr/local/share/terraform/plugins",
-    str(Path.home() / ".terraform.d/plugins"),
-    str(Path.home() / ".local/share/terraform/plugins"),
-]
 PROVIDER = "registry.terraform.io/hashicorp/aws"
+# Where a folder of providers may lie, in Terraform's own layout (`terraform providers mirror`).
+PLACES = ["/opt", "/usr/local", "/usr/share", "/usr/lib", "/var/lib", str(Path.home())]
 
 
 def missing() -> str | None:
@@ -27,9 +21,19 @@ def missing() -> str | None:
     return None
 
 
+@functools.cache
 def mirror() -> str | None:
-    """The first folder that has the provider."""
-    return next((folder for folder in MIRRORS if folder and any(Path(folder, PROVIDER).glob("*"))), None)
+    """The folder that has the provider: the one that the environment names, or the first that is found by its name."""
+    if named := os.environ.get("HEADWATER_TERRAFORM_PLUGINS"):
+        return named if any(Path(named, PROVIDER).glob("*")) else None
+    places = [place for place in PLACES if Path(place).is_dir()]
+    words = ["-maxdepth", "9", "-name", "terraform-provider-aws_*", "-not", "-type", "d"]
+    found = subprocess.run(["find", *places, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for path in map(Path, sorted(found.stdout.splitlines())):
+        folder = next((parent for parent in path.parents if (parent / PROVIDER) in path.parents), None)
+        if folder is not None:
+            return str(folder)
+    return None
 
 
 class Terraform:
