@@ -1,5 +1,7 @@
 //! The reference pages say what the code says: `UPDATE=1 cargo test -p event-model --test reference` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a failed assumption is a failed test")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
