@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 from pathlib import Path
 
 
@@ -48,7 +49,7 @@ class Cloud(unittest.TestCase):
         cls.addClassCleanup(cls.deployment.stop)
         cls.sqs, cls.s3 = cls.moto.client("sqs"), cls.moto.client("s3")
 
-    def test_1_every_event_of_an_sdk_is_in_the_answers_once_whatever_happens_to_the_functions(self):
+    def test_1_every_event_of_an_sdk_is_in_the_answers_once_whatever_happens_to_functions_and_storage(self):
         with Edge(PROJECTS, self.deployment.queue_url, {"SQS_REGION": REGION}) as edge:
             self.send(edge, range(10))
             self.kill_the_compactor()
@@ -74,6 +75,9 @@ class Cloud(unittest.TestCase):
         self.assertEqual((status["waiting_messages"], status["in_flight_messages"], status["dead_messages"]), (0, 0, 0))
         self.ask(query, "GET", "/api/v1/ledger", key="hw_r_of_nobody", status=401)
         self.ask(query, "POST", "/api/v1/flush", {}, status=400)
+        with urllib.request.urlopen(self.moto.endpoint + "/spoiled") as answer:
+            spoiled = json.load(answer)
+        self.assertGreater(min(spoiled.values()), 3, f"S3 was not bad enough for this test: {spoiled}")
         for function in [compactor, query]:
             start, memory = function.cold_start_seconds, function.memory_mb()
             print(f"{function.name}: start {start * 1000:.0f} ms, {memory} MB (development build)", file=sys.stderr)
