@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use event_queue::sqs_format::{Known, Received};
@@ -38,18 +39,20 @@ impl BroughtQueue {
     }
 
     /// Takes what a call brought. What an earlier call left is forgotten: Lambda was told of it, or gave that call up.
-    pub fn bring(&self, event: SqsEvent) {
+    ///
+    /// # Errors
+    /// If a message has no receipt or no id. The call must then fail as a whole: Lambda deletes what is not named as
+    /// failed, and this one cannot be named.
+    pub fn bring(&self, event: SqsEvent) -> anyhow::Result<()> {
         let mut brought = Brought::default();
         for message in event.records.into_iter().rev() {
-            // Lambda sends neither empty; without them nothing could be said about the message, which comes again.
-            let (Some(receipt), Some(id)) = (message.receipt_handle.clone(), message.message_id.clone()) else {
-                tracing::error!("a message without a receipt or an id is left to come again");
-                continue;
-            };
+            let receipt = message.receipt_handle.clone().context("a message has no receipt")?;
+            let id = message.message_id.clone().context("a message has no id")?;
             brought.open.insert(Receipt(receipt.clone()), id);
             brought.waiting.push(delivery(receipt, message));
         }
         *self.brought.lock() = brought;
+        Ok(())
     }
 
     /// What Lambda is told: the messages that must come again.
@@ -144,9 +147,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_that_could_not_be_named_as_failed_fails_the_call() {
+        for missing in ["messageId", "receiptHandle"] {
+            let mut records = serde_json::to_value(event(2)).unwrap();
+            records["Records"][1].as_object_mut().unwrap().remove(missing);
+            let queue = queue(true);
+            assert!(queue.bring(serde_json::from_value(records).unwrap()).is_err(), "{missing}");
+            assert!(queue.receive(9, HIDDEN, Duration::ZERO).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_not_acknowledged_is_what_failed() {
         let queue = queue(true);
-        queue.bring(event(3));
+        queue.bring(event(3)).unwrap();
         let first = queue.receive(2, HIDDEN, Duration::ZERO).await.unwrap();
         let receipts: Vec<&str> = first.iter().map(|delivery| delivery.receipt.0.as_str()).collect();
         assert_eq!(receipts, ["receipt-0", "receipt-1"]);
@@ -162,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_attributes_say_is_known_of_a_message_that_cannot_be_read() {
         let queue = queue(false);
-        queue.bring(event(1));
+        queue.bring(event(1)).unwrap();
         let delivery = queue.receive(9, HIDDEN, Duration::ZERO).await.unwrap().remove(0);
         let project = delivery.project.as_ref().map(ToString::to_string);
         assert_eq!((project.as_deref(), delivery.events, delivery.receive_count), (Some("shop"), Some(7), 2));
@@ -180,7 +194,7 @@ mod tests {
         for (fetches, found) in [(true, 1), (false, 0)] {
             let queue = queue(fetches);
             queue.send(vec![message.clone()]).await.unwrap();
-            queue.bring(event(1));
+            queue.bring(event(1)).unwrap();
             assert_eq!(queue.receive(9, HIDDEN, Duration::ZERO).await.unwrap().len(), 1);
             let fetched = queue.receive(9, HIDDEN, Duration::ZERO).await.unwrap();
             assert_eq!(fetched.len(), found);

@@ -66,7 +66,7 @@ impl CompactorFunction {
         if payload.get("Records").is_some() {
             let event: SqsEvent = serde_json::from_value(payload).context("the records are not those of SQS")?;
             let messages = event.records.len();
-            self.brought.bring(event);
+            self.brought.bring(event)?;
             let drained = self.drain(budget).await;
             let failures = self.brought.failures();
             if let Err(error) = drained {

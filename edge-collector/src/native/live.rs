@@ -44,6 +44,13 @@ pub(super) struct Watch {
     hub: Weak<Hub>,
 }
 
+impl Watch {
+    /// Whose events these are.
+    pub(super) fn project(&self) -> &ProjectId {
+        &self.project
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(hub) = self.hub.upgrade() {

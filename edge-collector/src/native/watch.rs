@@ -113,11 +113,16 @@ async fn watch(socket: &mut WebSocket, collector: &Weak<Collector>, entered: &mu
             }
             _ = looks.tick() => {
                 let Some(collector) = collector.upgrade() else { continue };
-                match collector.watched_project(&entered.key, entered.origin.as_deref()) {
+                let still = match collector.watched_project(&entered.key, entered.origin.as_deref()) {
+                    // A key that was moved shows another project from now on, to those who ask anew.
+                    Ok(project) => project.id == *entered.watch.project(),
                     // What cannot be looked up just now is no reason.
-                    Err(problem) if problem.code.status() < 500 => return Some((close::KEY_ENDED, "key_ended")),
-                    _ => Ok(()),
+                    Err(problem) => problem.code.status() >= 500,
+                };
+                if !still {
+                    return Some((close::KEY_ENDED, "key_ended"));
                 }
+                Ok(())
             }
             _ = ticks.tick() => {
                 (age, silence) = (age.wrapping_add(1), silence + 1);

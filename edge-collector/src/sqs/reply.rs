@@ -32,6 +32,8 @@ struct Successful {
 #[serde(rename_all = "PascalCase")]
 struct Failed {
     #[serde(default)]
+    id: String,
+    #[serde(default)]
     sender_fault: bool,
     #[serde(default)]
     code: String,
@@ -53,8 +55,11 @@ pub(super) fn read(status: u16, body: &[u8]) -> Verdict {
     };
     let failed = reply.failed.unwrap_or_default();
     let codes: Vec<&str> = failed.iter().map(|one| one.code.as_str()).collect();
+    // Named as both is not taken: what was sent twice is stored once, what was lost is lost.
+    let is_failed = |id: &String| failed.iter().any(|one| one.id == *id);
+    let successful = reply.successful.unwrap_or_default().into_iter().map(|one| one.id);
     Verdict::Taken {
-        ids: reply.successful.unwrap_or_default().into_iter().map(|one| one.id).collect(),
+        ids: successful.filter(|id| !is_failed(id)).collect(),
         why_not: format!("SQS did not take {} messages: {}", failed.len(), codes.join(", ")),
         worth_trying: !failed.iter().any(|one| one.sender_fault),
     }
@@ -86,6 +91,9 @@ mod tests {
         };
         assert_eq!(read(200, b"{}"), nothing);
         assert_eq!(read(200, br#"{"Successful":null,"Failed":null}"#), nothing);
+        let both = read(200, br#"{"Successful":[{"Id":"0"},{"Id":"1"}],"Failed":[{"Id":"0","Code":"InternalError"}]}"#);
+        let Verdict::Taken { ids, .. } = both else { panic!() };
+        assert_eq!(ids, BTreeSet::from(["1".to_owned()]), "an entry that is named as both is not taken");
     }
 
     #[test]

@@ -253,3 +253,17 @@ async fn a_watch_ends_with_its_key() {
     live.server.directory.set(Directory::parse(&snapshot));
     assert_eq!(watching.close_code().await, 4001);
 }
+
+#[tokio::test]
+async fn a_watch_ends_when_its_key_is_moved_to_another_project() {
+    let settings = CollectorSettings { live_key_interval: Duration::from_millis(20), ..CollectorSettings::default() };
+    let live = Live::with(settings).await;
+    let mut watching = live.watch("").await;
+    watching.next().await;
+    let mut other = projects(true).remove(0);
+    other["id"] = json!("other");
+    other["keys"].as_array_mut().unwrap().retain(|key| key["id"] == "reader");
+    let snapshot = json!({ "version": 1, "projects": [project(|_| {}), other] }).to_string();
+    live.server.directory.set(Directory::parse(&snapshot));
+    assert_eq!(watching.close_code().await, 4001);
+}

@@ -71,7 +71,10 @@ where
 /// Takes out what is done with; the error is what to say if patience ends now.
 fn settle<E>(left: &mut HashMap<String, E>, answer: Answer, refusal: Refusal) -> Result<QueueError, QueueError> {
     for id in answer.successful {
-        left.remove(&id);
+        // Named as both is not done: what is done twice does no harm.
+        if answer.failed.iter().all(|failed| failed.id() != id) {
+            left.remove(&id);
+        }
     }
     let mut last_error = QueueError::Unavailable("sqs says of some entries neither success nor failure".to_owned());
     for failed in answer.failed {

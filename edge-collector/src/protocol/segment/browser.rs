@@ -5,6 +5,8 @@
 //! that cannot be read just now, must not switch a page off, and nobody learns from it which keys there are. A key is
 //! judged where events arrive, which the library survives.
 
+use std::net::IpAddr;
+
 use event_model::{ErrorCode, Problem};
 use serde_json::json;
 
@@ -64,9 +66,12 @@ fn is_host(host: &str) -> bool {
     (1..=255).contains(&host.len()) && host.bytes().all(allowed)
 }
 
+/// `localhost` or a loopback address, with or without a port; `127.example.com` is somebody's name.
 fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    name == "[::1]" || name.eq_ignore_ascii_case("localhost") || name.starts_with("127.")
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -81,6 +86,16 @@ mod tests {
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         let found = if reply.status == 200 { Ok(body.clone()) } else { Err(body["code"].as_str().unwrap()) };
         assert_eq!(found, expect, "{path} {host:?}");
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_are_loopback() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:80", "127.1.2.3", "[::1]", "[::1]:8080"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["127.evil.com", "localhost:80.evil.com", "localhost.evil.com", "10.0.0.1", "[::2]:80", "::"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     fn to(destination: &Value) -> Result<Value, &'static str> {
