@@ -21,10 +21,10 @@ REQUESTS, EVENTS = 40, 25
 # What `terraform plan` may still want to change after `apply`, because moto answers it otherwise than Amazon.
 KNOWN_DRIFT = [
     # It says nothing of a function's log.
-    "module.compactor.aws_lambda_function.compactor: update logging_config",
+    "module.compactor.module.function.aws_lambda_function.function[0]: update logging_config",
     # It answers with a space after each comma.
-    "module.event_queue.aws_sqs_queue.events: update redrive_policy",
-    "module.query.aws_lambda_function.query: update logging_config",
+    "module.event_queue.aws_sqs_queue.events[0]: update redrive_policy",
+    "module.query.module.function.aws_lambda_function.function[0]: update logging_config",
 ]
 
 

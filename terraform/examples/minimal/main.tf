@@ -26,30 +26,21 @@ module "event_queue" {
 module "compactor" {
   source = "../../modules/compactor"
 
-  name                             = var.name
-  package_file                     = "${var.packages_folder}/compactor.zip"
-  architecture                     = var.architecture
-  bucket                           = module.lake.bucket
-  bucket_arn                       = module.lake.bucket_arn
-  lake_url                         = module.lake.lake_url
-  queue_url                        = module.event_queue.queue_url
-  queue_arn                        = module.event_queue.queue_arn
-  queue_visibility_timeout_seconds = module.event_queue.visibility_timeout_seconds
+  name         = var.name
+  package_file = "${var.packages_folder}/compactor.zip"
+  architecture = var.architecture
+  lake         = module.lake
+  event_queue  = module.event_queue
 }
 
 module "query" {
   source = "../../modules/query"
 
-  name                  = var.name
-  package_file          = "${var.packages_folder}/query.zip"
-  architecture          = var.architecture
-  bucket                = module.lake.bucket
-  bucket_arn            = module.lake.bucket_arn
-  lake_url              = module.lake.lake_url
-  projects_url          = module.lake.projects_url
-  queue_url             = module.event_queue.queue_url
-  queue_arn             = module.event_queue.queue_arn
-  dead_letter_queue_arn = module.event_queue.dead_letter_queue_arn
+  name         = var.name
+  package_file = "${var.packages_folder}/query.zip"
+  architecture = var.architecture
+  lake         = module.lake
+  event_queue  = module.event_queue
 }
 
 module "observability" {

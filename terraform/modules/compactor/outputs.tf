@@ -1,19 +1,19 @@
 output "function_name" {
   description = "Name of the function."
-  value       = aws_lambda_function.compactor.function_name
+  value       = module.function.name
 }
 
 output "function_arn" {
   description = "ARN of the function."
-  value       = aws_lambda_function.compactor.arn
+  value       = module.function.arn
 }
 
 output "role_name" {
   description = "Name of the function's role."
-  value       = aws_iam_role.compactor.name
+  value       = module.function.role_name
 }
 
 output "log_group_name" {
   description = "Name of the function's log group."
-  value       = aws_cloudwatch_log_group.compactor.name
+  value       = module.function.log_group_name
 }

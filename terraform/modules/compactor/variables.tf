@@ -1,3 +1,9 @@
+variable "create" {
+  description = "Whether anything is made at all."
+  type        = bool
+  default     = true
+}
+
 variable "name" {
   description = "Beginning of the names of everything that is made, such as `headwater`."
   type        = string
@@ -13,7 +19,7 @@ variable "package_file" {
   type        = string
 
   validation {
-    condition     = fileexists(var.package_file)
+    condition     = !var.create || fileexists(var.package_file)
     error_message = "There is no file at this path: `make lambdas` builds it."
   }
 }
@@ -29,45 +35,29 @@ variable "architecture" {
   }
 }
 
-variable "bucket" {
-  description = "Name of the lake's bucket (output `bucket` of `lake`)."
-  type        = string
-}
-
-variable "bucket_arn" {
-  description = "ARN of the lake's bucket (output `bucket_arn` of `lake`)."
-  type        = string
-}
-
-variable "lake_url" {
-  description = "Where the tables are (output `lake_url` of `lake`)."
-  type        = string
+variable "lake" {
+  description = "The bucket with the tables: the module `lake`."
+  type = object({
+    bucket      = string
+    bucket_arn  = string
+    lake_url    = string
+    kms_key_arn = optional(string)
+  })
 
   validation {
-    condition     = can(regex("^s3://[^/]+/lake$", var.lake_url))
+    condition     = !var.create || can(regex("^s3://[^/]+/lake$", var.lake.lake_url))
     error_message = "The lake must be s3://<bucket>/lake, since that is what the function may write."
   }
 }
 
-variable "queue_url" {
-  description = "URL of the queue (output `queue_url` of `event-queue`)."
-  type        = string
-}
-
-variable "queue_arn" {
-  description = "ARN of the queue (output `queue_arn` of `event-queue`)."
-  type        = string
-}
-
-variable "queue_visibility_timeout_seconds" {
-  description = "The queue's visibility timeout (output `visibility_timeout_seconds` of `event-queue`)."
-  type        = number
-}
-
-variable "kms_key_arns" {
-  description = "ARNs of the keys that encrypt bucket and queue, where they are not those of S3 and SQS."
-  type        = list(string)
-  default     = []
+variable "event_queue" {
+  description = "The queue that the function drains: the module `event-queue`."
+  type = object({
+    queue_url                  = string
+    queue_arn                  = string
+    visibility_timeout_seconds = number
+    kms_key_arn                = optional(string)
+  })
 }
 
 variable "memory_mb" {
@@ -193,6 +183,12 @@ variable "log_retention_days" {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
     error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731 days."
   }
+}
+
+variable "log_kms_key_arn" {
+  description = "ARN of a KMS key that encrypts the log, whose policy lets CloudWatch Logs use it; null leaves that to a key of CloudWatch."
+  type        = string
+  default     = null
 }
 
 variable "tags" {

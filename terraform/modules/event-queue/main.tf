@@ -6,14 +6,14 @@ locals {
 
   # Nobody sends or reads without TLS.
   tls_only = {
-    for name, arn in { events = aws_sqs_queue.events.arn, dead = aws_sqs_queue.dead.arn } : name => jsonencode({
+    for name, queue in { events = aws_sqs_queue.events, dead = aws_sqs_queue.dead } : name => jsonencode({
       Version = "2012-10-17"
       Statement = [{
         Sid       = "TlsOnly"
         Effect    = "Deny"
         Principal = "*"
         Action    = "sqs:*"
-        Resource  = arn
+        Resource  = one(queue[*].arn)
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }]
     })
@@ -24,7 +24,7 @@ locals {
       Sid      = "SendEvents"
       Effect   = "Allow"
       Action   = "sqs:SendMessage"
-      Resource = aws_sqs_queue.events.arn
+      Resource = one(aws_sqs_queue.events[*].arn)
     }],
     var.kms_key_arn == null ? [] : [{
       Sid      = "EncryptEvents"
@@ -36,6 +36,8 @@ locals {
 }
 
 resource "aws_sqs_queue" "dead" {
+  count = var.create ? 1 : 0
+
   name                      = "${var.name}-events-dead"
   message_retention_seconds = 1209600
   sqs_managed_sse_enabled   = local.managed_encryption
@@ -44,6 +46,8 @@ resource "aws_sqs_queue" "dead" {
 }
 
 resource "aws_sqs_queue" "events" {
+  count = var.create ? 1 : 0
+
   name                       = "${var.name}-events"
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = var.retention_seconds
@@ -53,34 +57,40 @@ resource "aws_sqs_queue" "events" {
   tags                       = var.tags
 
   redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead.arn
+    deadLetterTargetArn = aws_sqs_queue.dead[0].arn
     maxReceiveCount     = var.maximum_receives
   })
 }
 
 resource "aws_sqs_queue_redrive_allow_policy" "dead" {
-  queue_url = aws_sqs_queue.dead.id
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.dead[0].id
 
   redrive_allow_policy = jsonencode({
     redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.events.arn]
+    sourceQueueArns   = [aws_sqs_queue.events[0].arn]
   })
 }
 
 resource "aws_sqs_queue_policy" "events" {
-  queue_url = aws_sqs_queue.events.id
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.events[0].id
   policy    = local.tls_only.events
 }
 
 resource "aws_sqs_queue_policy" "dead" {
-  queue_url = aws_sqs_queue.dead.id
+  count = var.create ? 1 : 0
+
+  queue_url = aws_sqs_queue.dead[0].id
   policy    = local.tls_only.dead
 }
 
 # What a collector outside of AWS signs in as. Its access keys are made beside Terraform, so that no secret is in the
 # state; two users make it possible to change keys without a gap.
 resource "aws_iam_user" "sender" {
-  for_each = var.sender_users
+  for_each = toset([for user in var.sender_users : user if var.create])
 
   name = "${var.name}-sender-${each.key}"
   path = "/headwater/"
@@ -88,7 +98,7 @@ resource "aws_iam_user" "sender" {
 }
 
 resource "aws_iam_user_policy" "sender" {
-  for_each = var.sender_users
+  for_each = toset([for user in var.sender_users : user if var.create])
 
   name   = "send-events"
   user   = aws_iam_user.sender[each.key].name

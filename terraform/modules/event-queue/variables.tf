@@ -1,3 +1,9 @@
+variable "create" {
+  description = "Whether anything is made at all."
+  type        = bool
+  default     = true
+}
+
 variable "name" {
   description = "Beginning of the names of everything that is made, such as `headwater`."
   type        = string

@@ -9,13 +9,17 @@ locals {
 }
 
 resource "aws_s3_bucket" "lake" {
+  count = var.create ? 1 : 0
+
   bucket        = local.bucket_name
   force_destroy = var.destroy_with_events
   tags          = var.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "lake" {
-  bucket                  = aws_s3_bucket.lake.id
+  count = var.create ? 1 : 0
+
+  bucket                  = aws_s3_bucket.lake[0].id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -23,7 +27,9 @@ resource "aws_s3_bucket_public_access_block" "lake" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = var.create ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -31,7 +37,9 @@ resource "aws_s3_bucket_ownership_controls" "lake" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = var.create ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     # Without it each object costs a call of KMS.
@@ -45,7 +53,9 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
 }
 
 resource "aws_s3_bucket_versioning" "lake" {
-  bucket = aws_s3_bucket.lake.id
+  count = var.create ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
 
   versioning_configuration {
     status = var.keep_deleted_days > 0 ? "Enabled" : "Suspended"
@@ -53,10 +63,12 @@ resource "aws_s3_bucket_versioning" "lake" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
+  count = var.create ? 1 : 0
+
   # S3 takes rules about earlier versions only once versions are kept.
   depends_on = [aws_s3_bucket_versioning.lake]
 
-  bucket = aws_s3_bucket.lake.id
+  bucket = aws_s3_bucket.lake[0].id
 
   rule {
     id     = "unfinished-uploads"
@@ -84,10 +96,12 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 }
 
 resource "aws_s3_bucket_policy" "lake" {
+  count = var.create ? 1 : 0
+
   # A policy that is put while public access is being blocked is sometimes refused.
   depends_on = [aws_s3_bucket_public_access_block.lake]
 
-  bucket = aws_s3_bucket.lake.id
+  bucket = aws_s3_bucket.lake[0].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -96,7 +110,7 @@ resource "aws_s3_bucket_policy" "lake" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"
-      Resource  = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
+      Resource  = [aws_s3_bucket.lake[0].arn, "${aws_s3_bucket.lake[0].arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
@@ -104,9 +118,10 @@ resource "aws_s3_bucket_policy" "lake" {
 
 # Projects and hashes of keys. Only the file's hash is kept in the state.
 resource "aws_s3_object" "projects" {
+  count      = var.create ? 1 : 0
   depends_on = [aws_s3_bucket_server_side_encryption_configuration.lake, aws_s3_bucket_versioning.lake]
 
-  bucket       = aws_s3_bucket.lake.id
+  bucket       = aws_s3_bucket.lake[0].id
   key          = local.projects_key
   source       = var.projects_file
   source_hash  = filesha256(var.projects_file)

@@ -1,21 +1,21 @@
 output "bucket" {
   description = "Name of the bucket."
-  value       = aws_s3_bucket.lake.id
+  value       = one(aws_s3_bucket.lake[*].id)
 }
 
 output "bucket_arn" {
   description = "ARN of the bucket."
-  value       = aws_s3_bucket.lake.arn
+  value       = one(aws_s3_bucket.lake[*].arn)
 }
 
 output "lake_url" {
   description = "Where the tables are."
-  value       = "s3://${aws_s3_bucket.lake.id}/lake"
+  value       = one([for bucket in aws_s3_bucket.lake : "s3://${bucket.id}/lake"])
 }
 
 output "projects_url" {
   description = "Where projects.json is."
-  value       = "s3://${aws_s3_bucket.lake.id}/${local.projects_key}"
+  value       = one([for bucket in aws_s3_bucket.lake : "s3://${bucket.id}/${local.projects_key}"])
 }
 
 output "kms_key_arn" {

@@ -1,3 +1,9 @@
+variable "create" {
+  description = "Whether anything is made at all."
+  type        = bool
+  default     = true
+}
+
 variable "name" {
   description = "Beginning of the names of everything that is made, such as `headwater`."
   type        = string
@@ -24,7 +30,7 @@ variable "projects_file" {
   type        = string
 
   validation {
-    condition     = try(jsondecode(file(var.projects_file)).version, null) == 1 && can(jsondecode(file(var.projects_file)).projects[0].id)
+    condition     = !var.create || try(jsondecode(file(var.projects_file)).version, null) == 1 && can(jsondecode(file(var.projects_file)).projects[0].id)
     error_message = "There is no projects.json of version 1 with at least one project at this path."
   }
 }

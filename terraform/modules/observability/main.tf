@@ -73,7 +73,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each = local.alarms
+  for_each = { for name, alarm in local.alarms : name => alarm if var.create }
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = each.value.description
@@ -92,6 +92,8 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
 }
 
 resource "aws_cloudwatch_dashboard" "headwater" {
+  count = var.create ? 1 : 0
+
   dashboard_name = var.name
 
   dashboard_body = jsonencode({

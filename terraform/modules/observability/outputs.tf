@@ -5,5 +5,5 @@ output "alarm_names" {
 
 output "dashboard_name" {
   description = "Name of the dashboard."
-  value       = aws_cloudwatch_dashboard.headwater.dashboard_name
+  value       = one(aws_cloudwatch_dashboard.headwater[*].dashboard_name)
 }

@@ -1,24 +1,24 @@
 output "url" {
   description = "Where questions are asked: `POST <url>/api/v1/insights/query` with an API key."
-  value       = aws_apigatewayv2_api.query.api_endpoint
+  value       = module.api.url
 }
 
 output "function_name" {
   description = "Name of the function."
-  value       = aws_lambda_function.query.function_name
+  value       = module.function.name
 }
 
 output "function_arn" {
   description = "ARN of the function."
-  value       = aws_lambda_function.query.arn
+  value       = module.function.arn
 }
 
 output "role_name" {
   description = "Name of the function's role."
-  value       = aws_iam_role.query.name
+  value       = module.function.role_name
 }
 
 output "log_group_name" {
   description = "Name of the function's log group."
-  value       = aws_cloudwatch_log_group.query.name
+  value       = module.function.log_group_name
 }

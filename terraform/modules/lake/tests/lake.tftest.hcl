@@ -20,34 +20,34 @@ variables {
 run "nothing_in_the_bucket_is_public_or_in_the_clear" {
   assert {
     condition = alltrue([
-      aws_s3_bucket_public_access_block.lake.block_public_acls,
-      aws_s3_bucket_public_access_block.lake.block_public_policy,
-      aws_s3_bucket_public_access_block.lake.ignore_public_acls,
-      aws_s3_bucket_public_access_block.lake.restrict_public_buckets,
+      aws_s3_bucket_public_access_block.lake[0].block_public_acls,
+      aws_s3_bucket_public_access_block.lake[0].block_public_policy,
+      aws_s3_bucket_public_access_block.lake[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.lake[0].restrict_public_buckets,
     ])
     error_message = "Public access is not blocked altogether."
   }
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.lake[0].rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
     error_message = "The bucket is not encrypted."
   }
   assert {
-    condition     = jsondecode(aws_s3_bucket_policy.lake.policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
+    condition     = jsondecode(aws_s3_bucket_policy.lake[0].policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
     error_message = "The bucket can be used without TLS."
   }
   assert {
-    condition     = aws_s3_bucket.lake.bucket == "headwater-lake-123456789012" && !aws_s3_bucket.lake.force_destroy
+    condition     = aws_s3_bucket.lake[0].bucket == "headwater-lake-123456789012" && !aws_s3_bucket.lake[0].force_destroy
     error_message = "The bucket's name is not its own, or its events could be destroyed."
   }
 }
 
 run "what_was_deleted_can_be_restored_for_a_week" {
   assert {
-    condition     = aws_s3_bucket_versioning.lake.versioning_configuration[0].status == "Enabled"
+    condition     = aws_s3_bucket_versioning.lake[0].versioning_configuration[0].status == "Enabled"
     error_message = "Nothing can be restored."
   }
   assert {
-    condition     = one(aws_s3_bucket_lifecycle_configuration.lake.rule[1].noncurrent_version_expiration).noncurrent_days == 7
+    condition     = one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[1].noncurrent_version_expiration).noncurrent_days == 7
     error_message = "What was deleted is not kept for a week."
   }
 }
@@ -57,7 +57,7 @@ run "a_key_of_ones_own_encrypts_the_bucket" {
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
   }
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.lake.rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms_key_arn
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.lake[0].rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms_key_arn
     error_message = "The key is not used."
   }
 }
@@ -68,4 +68,14 @@ run "a_file_without_projects_is_refused" {
     projects_file = "./versions.tf"
   }
   expect_failures = [var.projects_file]
+}
+
+run "nothing_is_made_where_nothing_is_wanted" {
+  variables {
+    create = false
+  }
+  assert {
+    condition     = output.bucket == null && output.lake_url == null
+    error_message = "Something was made."
+  }
 }

@@ -38,11 +38,11 @@ run "every_alarm_tells_somebody_when_it_begins_and_when_it_ends" {
 run "the_dashboard_shows_lag_throughput_and_questions_of_this_region" {
   assert {
     condition = alltrue([for title in ["Messages", "Lag: age of the oldest message (s)", "Questions"] :
-    contains(jsondecode(aws_cloudwatch_dashboard.headwater.dashboard_body).widgets[*].properties.title, title)])
+    contains(jsondecode(aws_cloudwatch_dashboard.headwater[0].dashboard_body).widgets[*].properties.title, title)])
     error_message = "Something is missing from the dashboard."
   }
   assert {
-    condition     = distinct(jsondecode(aws_cloudwatch_dashboard.headwater.dashboard_body).widgets[*].properties.region) == tolist(["eu-central-1"])
+    condition     = distinct(jsondecode(aws_cloudwatch_dashboard.headwater[0].dashboard_body).widgets[*].properties.region) == tolist(["eu-central-1"])
     error_message = "The dashboard is of another region."
   }
 }
@@ -53,4 +53,14 @@ run "an_age_that_every_message_reaches_is_refused" {
     queue_age_seconds = 10
   }
   expect_failures = [var.queue_age_seconds]
+}
+
+run "nothing_is_made_where_nothing_is_wanted" {
+  variables {
+    create = false
+  }
+  assert {
+    condition     = output.dashboard_name == null && length(output.alarm_names) == 0
+    error_message = "Something was made."
+  }
 }
