@@ -37,13 +37,13 @@ variable "retention_seconds" {
 }
 
 variable "maximum_receives" {
-  description = "How often a message is delivered before it becomes a dead letter. The compactor puts what it cannot use into quarantine from the third receive on, so dead letters are a sign of trouble with storage."
+  description = "How often a message is delivered before it becomes a dead letter. What cannot be used goes to quarantine at its third receive, so this only decides how long storage may fail: 100 receives last about three hours, 20 some twenty minutes."
   type        = number
-  default     = 10
+  default     = 100
 
   validation {
-    condition     = var.maximum_receives >= 5 && var.maximum_receives <= 1000
-    error_message = "The maximum number of receives must be between 5 and 1000: below 5 storage that fails for a moment makes dead letters of good messages."
+    condition     = var.maximum_receives >= 20 && var.maximum_receives <= 1000
+    error_message = "The maximum number of receives must be between 20 and 1000: with fewer, storage that fails for minutes makes dead letters of good messages."
   }
 }
 

@@ -5,7 +5,7 @@ data "aws_region" "current" {}
 locals {
   alarms = {
     dead-letters = {
-      description = "Messages could not be stored ten times over. They are kept for 14 days: docs/operations/deploy-to-aws.md says how to put them back."
+      description = "Messages could not be stored, however often they were tried. They are kept for 14 days: docs/operations/deploy-to-aws.md says how to put them back."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = var.dead_letter_queue_name }

@@ -11,10 +11,10 @@ variables {
   name = "headwater"
 }
 
-run "a_message_that_fails_ten_times_is_kept_as_a_dead_letter_for_14_days" {
+run "a_message_that_fails_a_hundred_times_is_kept_as_a_dead_letter_for_14_days" {
   assert {
-    condition     = jsondecode(aws_sqs_queue.events[0].redrive_policy) == { deadLetterTargetArn = aws_sqs_queue.dead[0].arn, maxReceiveCount = 10 }
-    error_message = "The redrive policy does not lead to the queue of dead letters after ten receives."
+    condition     = jsondecode(aws_sqs_queue.events[0].redrive_policy) == { deadLetterTargetArn = aws_sqs_queue.dead[0].arn, maxReceiveCount = 100 }
+    error_message = "The redrive policy does not lead to the queue of dead letters after a hundred receives."
   }
   assert {
     condition     = aws_sqs_queue.dead[0].message_retention_seconds == 1209600 && aws_sqs_queue.events[0].message_retention_seconds == 1209600
@@ -70,7 +70,7 @@ run "a_sender_may_send_to_the_one_queue_and_nothing_else" {
 run "few_receives_are_refused" {
   command = plan
   variables {
-    maximum_receives = 3
+    maximum_receives = 10
   }
   expect_failures = [var.maximum_receives]
 }
