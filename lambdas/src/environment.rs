@@ -1,4 +1,10 @@
 //! What the deployment says: environment variables, which `terraform/modules` sets.
+//!
+//! | function | variables |
+//! |---|---|
+//! | collector | [`QUEUE_URL`], [`PROJECTS_URL`], [`SALTS_URL`], [`ORIGIN_SECRET`] |
+//! | compactor | [`QUEUE_URL`], [`LAKE_URL`], [`LOOK_BACK_DAYS`], [`TIME_LIMIT_SECONDS`], [`FURTHER_RECEIVES`] |
+//! | query | [`QUEUE_URL`], [`LAKE_URL`], [`PROJECTS_URL`], [`TIME_LIMIT_SECONDS`] |
 
 use std::str::FromStr;
 
@@ -11,6 +17,12 @@ pub const LAKE_URL: &str = "HEADWATER_LAKE_URL";
 pub const PROJECTS_URL: &str = "HEADWATER_PROJECTS_URL";
 /// `HEADWATER_QUEUE_URL`: the queue in SQS.
 pub const QUEUE_URL: &str = "HEADWATER_QUEUE_URL";
+/// `HEADWATER_SALTS_URL`: below which the daily salts of visitor ids lie, `s3://<bucket>/<path>`.
+pub const SALTS_URL: &str = "HEADWATER_SALTS_URL";
+/// `HEADWATER_ORIGIN_SECRET`: what the CDN in front of the collector says in `x-headwater-origin`, so that its word on
+/// the visitor's address and place is believed. Several, separated by commas, while it is being changed. Default: none,
+/// and nobody's word is believed.
+pub const ORIGIN_SECRET: &str = "HEADWATER_ORIGIN_SECRET";
 /// `HEADWATER_LOOK_BACK_DAYS`: how many days back an event's id is looked for.
 pub const LOOK_BACK_DAYS: &str = "HEADWATER_LOOK_BACK_DAYS";
 /// `HEADWATER_TIME_LIMIT_SECONDS`: how long one call of the function may take.
@@ -28,6 +40,12 @@ where
 {
     let text = std::env::var(name).with_context(|| format!("{name} is not set"))?;
     text.parse().map_err(|error| anyhow!("{name} cannot be used: {error}"))
+}
+
+/// The value of a variable that need not be set: empty counts as not set.
+#[must_use]
+pub fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// A URL of S3.

@@ -1,22 +1,34 @@
-//! Compactor and query side as functions of AWS Lambda: from what AWS says to the parts, and back.
+//! The parts as functions of AWS Lambda: from what AWS says to the parts, and back.
 //!
 //! ```text
+//! CloudFront --------request------> collector::CollectorFunction --messages--> SQS
 //! event source of SQS --records--> brought::BroughtQueue --deliveries--> batch-compactor --> lake in S3
 //! schedule ----------{"job"}-----> compactor::CompactorFunction           |
 //!                                  <--what failed of the records----------+
 //! HTTP API ---------request------> query::app (the same router as `headwater serve`) --> lake in S3
 //! ```
 //!
-//! What lives from call to call (clients, snapshots of tables, the cache of answers) only makes them faster: a function
-//! may end after any call, or in the middle of one.
+//! What lives from call to call (clients, keys, snapshots of tables, the cache of answers) only makes them faster: a
+//! function may end after any call, or in the middle of one.
 
-// What both need from the environment.
+// What they need from the environment.
+#[cfg(any(feature = "collector", feature = "query"))]
+pub mod bucket;
+#[cfg(feature = "compactor")]
 pub mod budget;
 pub mod environment;
 pub mod log;
+#[cfg(feature = "query")]
+mod snapshot;
+
+// Taking events.
+#[cfg(feature = "collector")]
+pub mod collector;
 
 // Storing events.
+#[cfg(feature = "compactor")]
 pub mod brought;
+#[cfg(feature = "compactor")]
 pub mod compactor;
 
 // Answering questions.

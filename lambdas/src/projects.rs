@@ -9,9 +9,10 @@ use anyhow::{Context as _, anyhow};
 use event_model::project::{Directory, SharedDirectory};
 use object_store::path::Path;
 use object_store::{Error as StoreError, GetOptions, ObjectStore};
-use query_model::ProjectSettings;
 use tokio::sync::Mutex;
-use url::Url;
+
+use crate::bucket::Place;
+use crate::snapshot;
 
 /// How old the last look may be when a request comes.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -35,8 +36,8 @@ impl BucketProjects {
     ///
     /// # Errors
     /// If the file is not there, cannot be read or cannot be used: without projects no key is known.
-    pub async fn open(store: Arc<dyn ObjectStore>, url: &Url) -> anyhow::Result<Self> {
-        let path = Path::from_url_path(url.path()).with_context(|| format!("{url} is no place in a bucket"))?;
+    pub async fn open(place: Place) -> anyhow::Result<Self> {
+        let Place { store, path } = place;
         let found = read(store.as_ref(), &path, None).await?;
         let (directory, tag) = found.ok_or_else(|| anyhow!("{path} was not given"))?;
         let seen = Mutex::new(Seen { tag, at: Instant::now() });
@@ -93,14 +94,7 @@ async fn read(
     let tag = found.meta.e_tag.clone();
     let bytes = found.bytes().await.context("projects.json cannot be read")?;
     let text = std::str::from_utf8(&bytes).context("projects.json is not text")?;
-    let directory = Directory::parse(text).map_err(|error| anyhow!("projects.json cannot be used: {error}"))?;
-    for project in directory.projects() {
-        // It would fail each question of its project.
-        if ProjectSettings::from(project.as_ref()).calendar(None, None).is_err() {
-            return Err(anyhow!("project {} names the unknown time zone {}", project.id, project.timezone));
-        }
-    }
-    Ok(Some((directory, tag)))
+    Ok(Some((snapshot::parse(text)?, tag)))
 }
 
 #[cfg(test)]
@@ -123,10 +117,10 @@ mod tests {
     #[tokio::test]
     async fn a_change_is_seen_and_a_broken_file_keeps_the_last_good_one() {
         let store = Arc::new(InMemory::new());
-        let url = Url::parse("s3://bucket/config/projects.json").unwrap();
-        assert!(BucketProjects::open(store.clone(), &url).await.is_err(), "there is no file");
+        let place = Place { store: store.clone(), path: Path::from("config/projects.json") };
+        assert!(BucketProjects::open(place.clone()).await.is_err(), "there is no file");
         put(&store, &snapshot("first-key")).await;
-        let projects = BucketProjects::open(store.clone(), &url).await.unwrap();
+        let projects = BucketProjects::open(place).await.unwrap();
         let knows = |key: &str| projects.directory().get().unwrap().find(key).is_some();
         let stale = || projects.directory().get().unwrap().stale().is_some();
         assert!(knows("first-key"));

@@ -13,12 +13,15 @@ use lake::{Lake, LakeSettings};
 use prometheus_client::registry::Registry;
 use query_lambda::{QueryService, QuerySettings};
 
+use crate::bucket;
 use crate::control::CloudControl;
 use crate::environment::{self, LAKE_URL, PROJECTS_URL, QUEUE_URL, TIME_LIMIT_SECONDS};
 use crate::projects::BucketProjects;
 
 /// What is left of the function's time for reading the request and writing the answer.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long `projects.json` may take to be read.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Builds the endpoints as the environment says.
 ///
@@ -27,13 +30,12 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub async fn start() -> anyhow::Result<Router> {
     let time_limit = Duration::from_secs(environment::required(TIME_LIMIT_SECONDS)?);
     let settings = settings_for(environment::memory_bytes()?, time_limit);
-    let projects_url = environment::url(PROJECTS_URL)?;
     let lake_url = environment::url(LAKE_URL)?;
-    let bucket = lake::store::s3::open(&projects_url)?;
+    let projects = bucket::open(&environment::url(PROJECTS_URL)?, PATIENCE)?;
     let queue = SqsSettings::new(environment::required::<String>(QUEUE_URL)?);
     // Side by side: each of them waits for one or two answers of AWS, and somebody waits for the first answer of ours.
     let (projects, lake, queue) = tokio::join!(
-        BucketProjects::open(bucket, &projects_url),
+        BucketProjects::open(projects),
         Lake::open_s3(lake_url, LakeSettings::default()),
         SqsQueue::connect(queue),
     );
@@ -86,13 +88,14 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::bucket::Place;
 
     async fn app_on(store: Arc<dyn ObjectStore>) -> Router {
         let key = json!({ "id": "api", "sha256": key_hash("api-key-1"), "scopes": ["read", "admin"] });
         let text = json!({ "version": 1, "projects": [{ "id": "shop", "keys": [key] }] }).to_string();
         store.put(&Path::from("config/projects.json"), text.into()).await.unwrap();
-        let url = Url::parse("memory:///config/projects.json").unwrap();
-        let projects = Arc::new(BucketProjects::open(Arc::clone(&store), &url).await.unwrap());
+        let place = Place { store: Arc::clone(&store), path: Path::from("config/projects.json") };
+        let projects = Arc::new(BucketProjects::open(place).await.unwrap());
         let lake = Lake::with_store(store, Url::parse("memory:///lake").unwrap(), LakeSettings::default());
         let control = Arc::new(CloudControl { queue: Arc::new(MemoryQueue::default()) });
         let settings = settings_for(1 << 30, Duration::from_secs(30));

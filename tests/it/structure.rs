@@ -30,12 +30,27 @@ fn the_compactor_has_no_query_engine() {
     let tree = tree("batch-compactor", &[]);
     assert!(tree.iter().any(|name| name == "parquet"), "the tree was not read: {tree:?}");
     assert!(!tree.iter().any(|name| name.starts_with("datafusion")), "the compactor brings in datafusion");
-    let function = self::tree("lambdas", &["--no-default-features"]);
-    assert!(function.iter().any(|name| name == "lambda_runtime"), "the tree was not read: {function:?}");
-    assert!(
-        !function.iter().any(|name| name.starts_with("datafusion")),
-        "the compactor's function brings in datafusion"
-    );
+}
+
+#[test]
+fn each_function_of_lambda_carries_what_it_needs_and_no_more() {
+    const TABLES: &[&str] = &["arrow", "parquet", "deltalake", "lake"];
+    const ENGINE: &[&str] = &["datafusion"];
+    for (function, needs, forbidden) in [
+        ("collector", "edge-collector", [TABLES, ENGINE, &["axum"]].concat()),
+        ("compactor", "batch-compactor", [ENGINE, &["axum", "edge-collector"]].concat()),
+        ("query", "query-lambda", vec!["batch-compactor"]),
+    ] {
+        let tree = tree("lambdas", &["--no-default-features", "--features", function]);
+        assert!(tree.iter().any(|name| name == needs), "the tree of {function} was not read: {tree:?}");
+        let is_forbidden = |name: &&String| {
+            forbidden.iter().any(|part| {
+                name == part || name.starts_with(&format!("{part}-")) || name.starts_with(&format!("{part}_"))
+            })
+        };
+        let found: Vec<&String> = tree.iter().filter(is_forbidden).collect();
+        assert!(found.is_empty(), "the function {function} brings in {found:?}");
+    }
 }
 
 #[test]
