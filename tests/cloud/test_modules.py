@@ -1,5 +1,6 @@
 """Each Terraform module against its own tests, on a provider that makes nothing, and against its readme."""
 import os
+import re
 import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,15 @@ class Modules(unittest.TestCase):
                 for name, written in hcl.blocks(FOLDER / module, "resource").items():
                     self.assertTrue({"count", "for_each"} & set(written), f"{name} is made even with create = false")
                 self.assertEqual(hcl.blocks(FOLDER / module, "provider"), {})
+
+    def test_the_figures_of_the_dashboard_are_in_the_line_that_the_compactor_logs(self):
+        source = (terraform.ROOT / "lambdas/src/compactor.rs").read_text()
+        logged = re.search(r'tracing::info!\(([^"]*)"drained"', source)[1]
+        module = (FOLDER / "observability/main.tf").read_text()
+        figures = re.findall(r"\w+", re.search(r"drained += toset\(\[(.*)\]\)", module)[1])
+        self.assertIn("quarantined", figures)
+        for figure in figures:
+            self.assertRegex(logged, rf"\b{figure} = ")
 
 
 if __name__ == "__main__":

@@ -46,10 +46,9 @@ module "query" {
 module "observability" {
   source = "../../modules/observability"
 
-  name                    = var.name
-  queue_name              = module.event_queue.queue_name
-  dead_letter_queue_name  = module.event_queue.dead_letter_queue_name
-  compactor_function_name = module.compactor.function_name
-  query_function_name     = module.query.function_name
-  bucket                  = module.lake.bucket
+  name        = var.name
+  lake        = module.lake
+  event_queue = module.event_queue
+  compactor   = module.compactor
+  query       = module.query
 }

@@ -93,6 +93,25 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
       expired_object_delete_marker = true
     }
   }
+
+  # The salts of daily visitor ids: once they are gone, nobody can tell which visitor had which id. A day's salt is of
+  # use until the next midnight; S3 counts from the midnight after it was made, and then deletes what it hid.
+  rule {
+    id     = "salts"
+    status = "Enabled"
+
+    filter {
+      prefix = "config/salts/"
+    }
+
+    expiration {
+      days = 1
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "lake" {

@@ -7,3 +7,8 @@ output "dashboard_name" {
   description = "Name of the dashboard."
   value       = one(aws_cloudwatch_dashboard.headwater[*].dashboard_name)
 }
+
+output "metrics_namespace" {
+  description = "Namespace of the figures that are read from the compactor's log."
+  value       = local.namespace
+}

@@ -52,6 +52,17 @@ run "what_was_deleted_can_be_restored_for_a_week" {
   }
 }
 
+run "salts_of_visitor_ids_are_deleted_for_good_after_a_day_or_two" {
+  assert {
+    condition = (
+      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].filter).prefix == "config/salts/" &&
+      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].expiration).days == 1 &&
+      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].noncurrent_version_expiration).noncurrent_days == 1
+    )
+    error_message = "Salts are kept."
+  }
+}
+
 run "a_key_of_ones_own_encrypts_the_bucket" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
