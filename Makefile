@@ -86,7 +86,7 @@ build-lambdas:
 
 CARGO_LAMBDA := 1.9.2
 ZIG := 0.17.0
-FUNCTIONS := collector compactor query
+FUNCTIONS := collector compactor publisher query
 # Each with the features of its own, so that only the one that answers questions carries the query engine.
 CARGO_LAMBDA_BUILD = PATH="$(CACHE)/lambda-tools/bin:$$PATH" cargo lambda build --locked --release --arm64 --output-format zip --lambda-dir $(CARGO_TARGET_DIR)/lambda -p lambdas --no-default-features
 
@@ -96,6 +96,7 @@ lambdas: $(CACHE)/lambda-tools/.installed-$(CARGO_LAMBDA)-$(ZIG) ## Build the fu
 	$(call say,building the functions optimised for arm64)
 	$(CARGO_LAMBDA_BUILD) --features collector --bin collector-function
 	$(CARGO_LAMBDA_BUILD) --features compactor --bin compactor-function
+	$(CARGO_LAMBDA_BUILD) --features publisher --bin publisher-function
 	$(CARGO_LAMBDA_BUILD) --features query --bin query-function
 	mkdir -p dist/lambdas
 	for name in $(FUNCTIONS); do cp $(CARGO_TARGET_DIR)/lambda/$$name-function/bootstrap.zip dist/lambdas/$$name.zip; done

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | collector | [`QUEUE_URL`], [`PROJECTS_URL`], [`SALTS_URL`], [`ORIGIN_SECRET`] |
 //! | compactor | [`QUEUE_URL`], [`LAKE_URL`], [`LOOK_BACK_DAYS`], [`TIME_LIMIT_SECONDS`], [`FURTHER_RECEIVES`] |
+//! | publisher | [`PROJECTS_URL`], [`CLOUDFLARE_ACCOUNT`], [`CLOUDFLARE_NAMESPACE`], [`CLOUDFLARE_TOKEN_PARAMETER`], [`CLOUDFLARE_URL`] |
 //! | query | [`QUEUE_URL`], [`LAKE_URL`], [`PROJECTS_URL`], [`TIME_LIMIT_SECONDS`] |
 
 use std::str::FromStr;
@@ -23,6 +24,15 @@ pub const SALTS_URL: &str = "HEADWATER_SALTS_URL";
 /// the visitor's address and place is believed. Several, separated by commas, while it is being changed. Default: none,
 /// and nobody's word is believed.
 pub const ORIGIN_SECRET: &str = "HEADWATER_ORIGIN_SECRET";
+/// `HEADWATER_CLOUDFLARE_ACCOUNT`: the id of the account that the Worker runs in.
+pub const CLOUDFLARE_ACCOUNT: &str = "HEADWATER_CLOUDFLARE_ACCOUNT";
+/// `HEADWATER_CLOUDFLARE_NAMESPACE`: the id of the Worker's namespace in KV.
+pub const CLOUDFLARE_NAMESPACE: &str = "HEADWATER_CLOUDFLARE_NAMESPACE";
+/// `HEADWATER_CLOUDFLARE_TOKEN_PARAMETER`: the name of the parameter in SSM whose value is a token that may write to the
+/// namespace.
+pub const CLOUDFLARE_TOKEN_PARAMETER: &str = "HEADWATER_CLOUDFLARE_TOKEN_PARAMETER";
+/// `HEADWATER_CLOUDFLARE_URL`: where Cloudflare's API is. Default: `https://api.cloudflare.com`; set by tests.
+pub const CLOUDFLARE_URL: &str = "HEADWATER_CLOUDFLARE_URL";
 /// `HEADWATER_LOOK_BACK_DAYS`: how many days back an event's id is looked for.
 pub const LOOK_BACK_DAYS: &str = "HEADWATER_LOOK_BACK_DAYS";
 /// `HEADWATER_TIME_LIMIT_SECONDS`: how long one call of the function may take.

@@ -5,6 +5,7 @@
 //! event source of SQS --records--> brought::BroughtQueue --deliveries--> batch-compactor --> lake in S3
 //! schedule ----------{"job"}-----> compactor::CompactorFunction           |
 //!                                  <--what failed of the records----------+
+//! S3 "Object Created", schedule --> publisher::PublisherFunction --projects.json--> Workers KV
 //! HTTP API ---------request------> query::app (the same router as `headwater serve`) --> lake in S3
 //! ```
 //!
@@ -12,13 +13,13 @@
 //! function may end after any call, or in the middle of one.
 
 // What they need from the environment.
-#[cfg(any(feature = "collector", feature = "query"))]
+#[cfg(any(feature = "collector", feature = "publisher", feature = "query"))]
 pub mod bucket;
 #[cfg(feature = "compactor")]
 pub mod budget;
 pub mod environment;
 pub mod log;
-#[cfg(feature = "query")]
+#[cfg(any(feature = "publisher", feature = "query"))]
 mod snapshot;
 
 // Taking events.
@@ -30,6 +31,10 @@ pub mod collector;
 pub mod brought;
 #[cfg(feature = "compactor")]
 pub mod compactor;
+
+// Telling the edge who may send.
+#[cfg(feature = "publisher")]
+pub mod publisher;
 
 // Answering questions.
 #[cfg(feature = "query")]

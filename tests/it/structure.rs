@@ -39,6 +39,7 @@ fn each_function_of_lambda_carries_what_it_needs_and_no_more() {
     for (function, needs, forbidden) in [
         ("collector", "edge-collector", [TABLES, ENGINE, &["axum"]].concat()),
         ("compactor", "batch-compactor", [ENGINE, &["axum", "edge-collector"]].concat()),
+        ("publisher", "query-model", [TABLES, ENGINE, &["axum", "event-queue"]].concat()),
         ("query", "query-lambda", vec!["batch-compactor"]),
     ] {
         let tree = tree("lambdas", &["--no-default-features", "--features", function]);
