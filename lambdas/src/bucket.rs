@@ -28,7 +28,8 @@ pub fn open(url: &Url, patience: Duration) -> anyhow::Result<Place> {
     Ok(Place { store: Arc::new(store), path })
 }
 
-fn client(url: &Url, patience: Duration) -> anyhow::Result<(AmazonS3, Path)> {
+/// As [`open`], for whoever needs more of S3 than any store has.
+pub(crate) fn client(url: &Url, patience: Duration) -> anyhow::Result<(AmazonS3, Path)> {
     let Some(bucket) = url.host_str().filter(|_| url.scheme() == "s3") else {
         bail!("{url} is not s3://<bucket>/<path>");
     };

@@ -5,7 +5,7 @@
 //! | collector | [`QUEUE_URL`], [`PROJECTS_URL`], [`SALTS_URL`], [`ORIGIN_SECRET`] |
 //! | compactor | [`QUEUE_URL`], [`LAKE_URL`], [`LOOK_BACK_DAYS`], [`TIME_LIMIT_SECONDS`], [`FURTHER_RECEIVES`] |
 //! | publisher | [`PROJECTS_URL`], [`CLOUDFLARE_ACCOUNT`], [`CLOUDFLARE_NAMESPACE`], [`CLOUDFLARE_TOKEN_PARAMETER`], [`CLOUDFLARE_URL`] |
-//! | query | [`QUEUE_URL`], [`LAKE_URL`], [`PROJECTS_URL`], [`TIME_LIMIT_SECONDS`] |
+//! | query | [`QUEUE_URL`], [`LAKE_URL`], [`PROJECTS_URL`], [`TIME_LIMIT_SECONDS`], [`ANSWERS_URL`] |
 
 use std::str::FromStr;
 
@@ -33,6 +33,9 @@ pub const CLOUDFLARE_NAMESPACE: &str = "HEADWATER_CLOUDFLARE_NAMESPACE";
 pub const CLOUDFLARE_TOKEN_PARAMETER: &str = "HEADWATER_CLOUDFLARE_TOKEN_PARAMETER";
 /// `HEADWATER_CLOUDFLARE_URL`: where Cloudflare's API is. Default: `https://api.cloudflare.com`; set by tests.
 pub const CLOUDFLARE_URL: &str = "HEADWATER_CLOUDFLARE_URL";
+/// `HEADWATER_ANSWERS_URL`: below which answers are kept that are larger than Lambda hands on, `s3://<bucket>/<path>`.
+/// Default: `/answers` in the bucket of the lake.
+pub const ANSWERS_URL: &str = "HEADWATER_ANSWERS_URL";
 /// `HEADWATER_LOOK_BACK_DAYS`: how many days back an event's id is looked for.
 pub const LOOK_BACK_DAYS: &str = "HEADWATER_LOOK_BACK_DAYS";
 /// `HEADWATER_TIME_LIMIT_SECONDS`: how long one call of the function may take.

@@ -38,6 +38,8 @@ pub mod publisher;
 
 // Answering questions.
 #[cfg(feature = "query")]
+mod answers;
+#[cfg(feature = "query")]
 mod control;
 #[cfg(feature = "query")]
 pub mod projects;

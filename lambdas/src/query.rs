@@ -12,10 +12,12 @@ use event_queue::sqs::{SqsQueue, SqsSettings};
 use lake::{Lake, LakeSettings};
 use prometheus_client::registry::Registry;
 use query_lambda::{QueryService, QuerySettings};
+use url::Url;
 
+use crate::answers::{LargeAnswers, hand_over};
 use crate::bucket;
 use crate::control::CloudControl;
-use crate::environment::{self, LAKE_URL, PROJECTS_URL, QUEUE_URL, TIME_LIMIT_SECONDS};
+use crate::environment::{self, ANSWERS_URL, LAKE_URL, PROJECTS_URL, QUEUE_URL, TIME_LIMIT_SECONDS};
 use crate::projects::BucketProjects;
 
 /// What is left of the function's time for reading the request and writing the answer.
@@ -32,6 +34,7 @@ pub async fn start() -> anyhow::Result<Router> {
     let settings = settings_for(environment::memory_bytes()?, time_limit);
     let lake_url = environment::url(LAKE_URL)?;
     let projects = bucket::open(&environment::url(PROJECTS_URL)?, PATIENCE)?;
+    let answers = LargeAnswers::open(&answers_url(&lake_url)?)?;
     let queue = SqsSettings::new(environment::required::<String>(QUEUE_URL)?);
     // Side by side: each of them waits for one or two answers of AWS, and somebody waits for the first answer of ours.
     let (projects, lake, queue) = tokio::join!(
@@ -41,20 +44,30 @@ pub async fn start() -> anyhow::Result<Router> {
     );
     let lake = Arc::new(lake.context("the lake cannot be opened")?);
     let control = Arc::new(CloudControl { queue: Arc::new(queue?) });
-    app(Arc::new(projects?), lake, control, settings)
+    app(Arc::new(projects?), lake, control, answers, settings)
 }
 
 fn app(
     projects: Arc<BucketProjects>,
     lake: Arc<Lake>,
     control: Arc<CloudControl>,
+    answers: LargeAnswers,
     settings: QuerySettings,
 ) -> anyhow::Result<Router> {
     // Nobody scrapes a function: its figures are in its log and in CloudWatch.
     let mut registry = Registry::default();
     let service = QueryService::new(lake, projects.directory(), control, settings, &mut registry)?;
     let router = query_lambda::router(Arc::new(service)).fallback(query_lambda::not_found);
+    let router = router.layer(from_fn_with_state(Arc::new(answers), hand_over));
     Ok(router.layer(from_fn_with_state(projects, look)))
+}
+
+/// Where large answers go: where the environment says, otherwise beside the lake.
+fn answers_url(lake_url: &Url) -> anyhow::Result<Url> {
+    match environment::optional(ANSWERS_URL) {
+        Some(_) => environment::url(ANSWERS_URL),
+        None => Ok(lake_url.join("/answers")?),
+    }
 }
 
 async fn look(State(projects): State<Arc<BucketProjects>>, request: Request, next: Next) -> Response {
@@ -85,21 +98,23 @@ mod tests {
     use object_store::{ObjectStore, ObjectStoreExt as _};
     use serde_json::json;
     use tower::ServiceExt as _;
-    use url::Url;
 
     use super::*;
+    use crate::answers::MAX_BYTES;
     use crate::bucket::Place;
 
-    async fn app_on(store: Arc<dyn ObjectStore>) -> Router {
+    async fn app_on(store: Arc<dyn ObjectStore>, max_answer_bytes: usize) -> Router {
         let key = json!({ "id": "api", "sha256": key_hash("api-key-1"), "scopes": ["read", "admin"] });
         let text = json!({ "version": 1, "projects": [{ "id": "shop", "keys": [key] }] }).to_string();
         store.put(&Path::from("config/projects.json"), text.into()).await.unwrap();
         let place = Place { store: Arc::clone(&store), path: Path::from("config/projects.json") };
         let projects = Arc::new(BucketProjects::open(place).await.unwrap());
+        let folder = Path::from("answers");
+        let answers = LargeAnswers::in_memory(Arc::clone(&store), folder, max_answer_bytes);
         let lake = Lake::with_store(store, Url::parse("memory:///lake").unwrap(), LakeSettings::default());
         let control = Arc::new(CloudControl { queue: Arc::new(MemoryQueue::default()) });
         let settings = settings_for(1 << 30, Duration::from_secs(30));
-        app(projects, Arc::new(lake.await.unwrap()), control, settings).unwrap()
+        app(projects, Arc::new(lake.await.unwrap()), control, answers, settings).unwrap()
     }
 
     async fn status(app: &Router, method: &str, path: &str, key: &str) -> u16 {
@@ -110,11 +125,24 @@ mod tests {
 
     #[tokio::test]
     async fn keys_of_the_bucket_open_the_endpoints_and_what_only_the_writing_side_can_do_is_refused() {
-        let app = app_on(Arc::new(InMemory::new())).await;
+        let app = app_on(Arc::new(InMemory::new()), MAX_BYTES).await;
         assert_eq!(status(&app, "GET", "/api/v1/ledger", "api-key-1").await, 200);
         assert_eq!(status(&app, "GET", "/api/v1/ledger", "another-key").await, 401);
         assert_eq!(status(&app, "GET", "/api/v1/queue", "api-key-1").await, 200);
         assert_eq!(status(&app, "POST", "/api/v1/flush", "api-key-1").await, 400);
         assert_eq!(status(&app, "GET", "/elsewhere", "api-key-1").await, 404);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_large_for_lambda_is_given_by_a_link_and_a_refusal_never() {
+        let app = app_on(Arc::new(InMemory::new()), 10).await;
+        assert_eq!(status(&app, "GET", "/api/v1/ledger", "api-key-1").await, 303);
+        assert_eq!(status(&app, "GET", "/api/v1/ledger", "another-key").await, 401);
+    }
+
+    #[test]
+    fn large_answers_lie_beside_the_lake_where_nothing_else_is_said() {
+        let lake = Url::parse("s3://bucket/lake").unwrap();
+        assert_eq!(answers_url(&lake).unwrap().as_str(), "s3://bucket/answers");
     }
 }

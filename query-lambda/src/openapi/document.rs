@@ -18,6 +18,8 @@ pub(super) struct Document {
     paths: Map<String, Value>,
     /// The errors that any endpoint answers; each has one example.
     errors: BTreeSet<ErrorCode>,
+    /// Answers of another kind that endpoints refer to.
+    responses: Map<String, Value>,
 }
 
 /// One endpoint, as data.
@@ -67,6 +69,7 @@ impl Document {
             schemas: Map::new(),
             paths: Map::new(),
             errors: BTreeSet::new(),
+            responses: Map::new(),
         };
         document.schema("Problem", problem_schema());
         document
@@ -83,14 +86,24 @@ impl Document {
         json!({ "$ref": format!("#/components/schemas/{name}") })
     }
 
+    /// Adds a response that is written out, to be named by status in all endpoints whose success is 200.
+    pub(super) fn instead_of_200(&mut self, status: u16, response: Value) {
+        self.responses.insert(status.to_string(), response);
+    }
+
     pub(super) fn add(&mut self, endpoint: Endpoint) {
         self.errors.extend(&endpoint.errors);
+        let mut responses = responses(&endpoint.answer, &endpoint.errors);
+        if endpoint.answer.status == 200 {
+            let named = |status: &String| json!({ "$ref": format!("#/components/responses/{status}") });
+            responses.extend(self.responses.keys().map(|status| (status.clone(), named(status))));
+        }
         let mut operation = json!({
             "operationId": endpoint.operation,
             "summary": endpoint.summary,
             "description": endpoint.description,
             "security": endpoint.security.iter().map(|scheme| json!({ *scheme: [] })).collect::<Vec<_>>(),
-            "responses": responses(&endpoint.answer, &endpoint.errors),
+            "responses": responses,
         });
         if let Some(fields) = operation.as_object_mut() {
             if !endpoint.parameters.is_empty() {
@@ -114,6 +127,10 @@ impl Document {
         self.schemas.extend(generated);
         let examples: Map<String, Value> =
             self.errors.iter().map(|code| (code.as_str().to_owned(), json!({ "value": example(*code) }))).collect();
+        let mut components = json!({ "schemas": self.schemas, "examples": examples, "securitySchemes": self.security });
+        if let (false, Some(components)) = (self.responses.is_empty(), components.as_object_mut()) {
+            components.insert("responses".to_owned(), Value::Object(self.responses));
+        }
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -124,7 +141,7 @@ impl Document {
             },
             "servers": [{ "url": "/", "description": "The deployment that serves this document" }],
             "paths": self.paths,
-            "components": { "schemas": self.schemas, "examples": examples, "securitySchemes": self.security },
+            "components": components,
         })
     }
 }
@@ -144,7 +161,7 @@ pub(super) fn in_header(name: &str, description: &str) -> Value {
     json!({ "name": name, "in": "header", "required": false, "description": description, "schema": { "type": "string" } })
 }
 
-fn responses(answer: &Answer, errors: &[ErrorCode]) -> Value {
+fn responses(answer: &Answer, errors: &[ErrorCode]) -> Map<String, Value> {
     let mut responses = Map::new();
     let mut success = json!({ "description": answer.description });
     if let (Some(fields), false) = (success.as_object_mut(), answer.schema.is_null()) {
@@ -161,7 +178,7 @@ fn responses(answer: &Answer, errors: &[ErrorCode]) -> Value {
     for (status, codes) in by_status {
         responses.insert(status.to_string(), error_response(status, &codes));
     }
-    Value::Object(responses)
+    responses
 }
 
 fn error_response(status: u16, codes: &[ErrorCode]) -> Value {

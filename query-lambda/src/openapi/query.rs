@@ -52,6 +52,7 @@ const WITH_QUESTION: &[ErrorCode] = &[
 
 pub(super) fn document() -> Value {
     let mut document = Document::new("Headwater questions", DESCRIPTION, security());
+    document.instead_of_200(303, by_link());
     insights(&mut document);
     events(&mut document);
     schema(&mut document);
@@ -59,6 +60,32 @@ pub(super) fn document() -> Value {
     ledger_and_flush(&mut document);
     queue(&mut document);
     document.finish()
+}
+
+/// What a deployment on AWS answers where the answer itself is larger than Lambda hands on.
+fn by_link() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let number = |description: &str| json!({ "type": "integer", "description": description });
+    let location = "Where the answer is: to be fetched by GET, without a key, by anybody who has the link";
+    let schema = json!({
+        "type": "object",
+        "required": ["location", "content_type", "bytes", "expires_seconds"],
+        "properties": {
+            "location": text(location),
+            "content_type": text("The media type of the answer"),
+            "bytes": number("Its size"),
+            "expires_seconds": number("How long the link is good"),
+        },
+    });
+    let example = json!({
+        "location": "https://lake.s3.eu-central-1.amazonaws.com/answers/4f6c…/answer.json?X-Amz-Signature=…",
+        "content_type": "application/json", "bytes": 7_340_032, "expires_seconds": 900,
+    });
+    json!({
+        "description": "The answer is too large to be given directly (6 MB, only on AWS): it lies behind a link.",
+        "headers": { "location": { "description": location, "schema": { "type": "string" } } },
+        "content": { "application/json": { "schema": schema, "example": example } },
+    })
 }
 
 fn insights(document: &mut Document) {
