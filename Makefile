@@ -68,15 +68,16 @@ test: test-tools worker ## Install what the tests need and run all of them
 	$(call say,running the tests)
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 	$(call say,deploying to an imitated AWS and asking there)
-	$(MAKE) --no-print-directory -j2 --output-sync=target cloud-modules cloud-deployment
+	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-deployment cloud-faults
 
 .PHONY: test-cloud
-test-cloud: test-tools worker build-lambdas ## Deploy examples/minimal to an imitated AWS with Terraform, and send events through it
-	$(MAKE) --no-print-directory -j2 --output-sync=target cloud-modules cloud-deployment
+test-cloud: test-tools worker build-lambdas ## Deploy examples/minimal to an imitated AWS with Terraform, send events through it, and live through bad days
+	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-deployment cloud-faults
 
-# Both spend most of their time waiting.
-.PHONY: cloud-modules cloud-deployment
-cloud-modules cloud-deployment: cloud-%:
+# They spend most of their time waiting.
+CLOUD_TESTS := cloud-modules cloud-deployment cloud-faults
+.PHONY: $(CLOUD_TESTS)
+$(CLOUD_TESTS): cloud-%:
 	cd tests/cloud && $(PYTHON) -B -m unittest -v test_$*
 
 # Beside the binary, so that the features, and with them the build of the query engine, are the same (decision 0006).
@@ -165,11 +166,12 @@ bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds opt
 	$(CARGO_TARGET_DIR)/release/budgets $(BENCH_ARGS)
 
 .PHONY: nightly
-nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation, half an hour of odd requests
+nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation, 100 bad days of each kind, odd requests
 	cargo build --locked --workspace
 	$(MAKE) worker
 	node --test infra/worker/test/nightly/*.test.mjs
 	HEADWATER_CRASHES=100 SEEDS=1000 HEADWATER_FUZZ_SECONDS=1800 cargo nextest run --locked --workspace --profile nightly
+	HEADWATER_CLOUD_SEEDS=100 $(MAKE) cloud-faults
 	$(MAKE) bench BENCH_ARGS=--full
 
 .PHONY: update

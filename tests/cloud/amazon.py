@@ -2,8 +2,6 @@
 
 Each patch says what is missing and what would happen without it.
 """
-import itertools
-import json
 import os
 import sys
 import types
@@ -68,42 +66,12 @@ def patch_event_sources() -> None:
     Queue.lambda_event_source_mappings = property(lambda self: {}, lambda self, mappings: None)
 
 
-def spoil_s3() -> None:
-    """S3 on a bad day, for whatever lies below `lake/`: one request in nine is refused with 503, and of one write in three
-    the answer is lost, although it was done. `/spoiled` answers how many of each there were."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
-    from werkzeug.wrappers import Response
-
-    original = DomainDispatcherApplication.__call__
-    requests, writes = itertools.count(1), itertools.count(1)
-    spoiled = {"refused": 0, "lost": 0}
-    refusal = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
-
-    def call(self, environment, start_response):
-        if environment["PATH_INFO"] == "/spoiled":
-            return Response(json.dumps(spoiled))(environment, start_response)
-        if "/lake/" not in environment["PATH_INFO"]:
-            return original(self, environment, start_response)
-        if next(requests) % 9 == 0:
-            spoiled["refused"] += 1
-            return Response(refusal, 503)(environment, start_response)
-        if environment["REQUEST_METHOD"] != "PUT" or next(writes) % 3:
-            return original(self, environment, start_response)
-        for _ in original(self, environment, lambda status, headers, error=None: lambda body: None):
-            pass
-        spoiled["lost"] += 1
-        return Response("<Error><Code>InternalError</Code></Error>", 500)(environment, start_response)
-
-    DomainDispatcherApplication.__call__ = call
-
-
 def main() -> None:
     os.environ.setdefault("MOTO_ACCOUNT_ID", ACCOUNT)
     patch_imports()
     patch_sqs()
     patch_tls()
     patch_event_sources()
-    spoil_s3()
     from moto.server import main as serve
 
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -12,12 +12,24 @@ from pathlib import Path
 import boto3
 
 import terraform
+from faults import Day
+from proxy import Proxy
 from runtime_api import Function, credentials
 
 REGION = "eu-central-1"
 NAME = "headwater"
 FUNCTIONS = ["compactor", "query"]
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", terraform.ROOT / "target"))
+# Where the functions are that were built for this machine.
+BUILT = Path(os.environ.get("HEADWATER_LAMBDA_FOLDER")
+             or Path(os.environ.get("CARGO_TARGET_DIR", terraform.ROOT / "target")) / "debug")
+
+
+def built(name) -> Path:
+    """The program of a function."""
+    program = BUILT / f"{name}-function"
+    if not program.is_file():
+        raise AssertionError(f"{program} is not there: run `make build-lambdas` first")
+    return program
 
 
 class Moto:
@@ -59,6 +71,9 @@ class Deployment:
         self.folder, self.moto = folder, moto
         self.terraform = None
         self._running = []
+        # S3 and SQS on a bad day, for all functions.
+        self.day = Day(1, refused=0.1, lost=0.7, deleted_in_part=0.3)
+        self._proxy = Proxy(moto.endpoint, self.day)
         projects_file = folder / "projects.json"
         projects_file.write_text(json.dumps({"version": 1, "projects": projects}))
         packages = folder / "packages"
@@ -74,12 +89,9 @@ class Deployment:
             self._make(projects_file, packages)
 
     def _package(self, name, packages):
-        built = TARGET / "debug" / f"{name}-function"
-        if not built.is_file():
-            raise AssertionError(f"{built} is not built: run `make build-lambdas` first")
         program = self.folder / f"{name}-bootstrap"
         strip = shutil.which("strip")
-        subprocess.run([strip, "-o", program, built] if strip else ["cp", built, program], check=True)
+        subprocess.run([strip, "-o", program, built(name)] if strip else ["cp", built(name), program], check=True)
         with zipfile.ZipFile(packages / f"{name}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
             package.write(program, "bootstrap")
         program.unlink()
@@ -137,16 +149,17 @@ class Deployment:
             zipfile.ZipFile(package).extract("bootstrap", program.parent)
             program.chmod(0o755)
         configuration = self._configurations[name]
-        variables = {**credentials(self.moto.endpoint, REGION), **configuration["Environment"]["Variables"]}
+        variables = {**credentials(self._proxy.endpoint, REGION), **configuration["Environment"]["Variables"]}
         log = self.folder / f"{name}-{len(self._running)}.log"
         function = Function(
             self.names[name], str(program), variables, configuration["MemorySize"], configuration["Timeout"], log)
         self._running.append(function)
-        return function
+        return function.wait_until_ready()
 
     def stop(self):
         for function in self._running:
             function.stop()
+        self._proxy.stop()
 
 
 def tell(text):

@@ -1,4 +1,9 @@
 """Lambda's event source mapping for SQS: receives messages, calls the function, deletes what did not fail."""
+from botocore.exceptions import ClientError
+
+# What is said of a receipt whose message is deleted, or to be seen already.
+DONE = ["ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", "InvalidParameterValue"]
+
 
 
 class EventSource:
@@ -38,10 +43,14 @@ class EventSource:
         return len(failures)
 
     def give_back(self, messages):
-        """What time does to messages of a function that never answered."""
+        """What time does to messages that are not done: they are seen again."""
         for message in messages:
             receipt = message["ReceiptHandle"]
-            self.sqs.change_message_visibility(QueueUrl=self.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+            try:
+                self.sqs.change_message_visibility(QueueUrl=self.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in DONE:
+                    raise
 
 
 def event(messages):

@@ -50,15 +50,20 @@ class Function:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
         }
-        started = time.monotonic()
+        self._started = time.monotonic()
         self._process = subprocess.Popen(
             [program], env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log
         )
+        self.cold_start_seconds = None
+
+    def wait_until_ready(self):
+        """Until it asks for its first call."""
         while not self._asked.wait(0.02):
-            if self._process.poll() is not None or time.monotonic() - started > START_SECONDS:
+            if self._process.poll() is not None or time.monotonic() - self._started > START_SECONDS:
                 self.stop()
-                raise FunctionError(f"{name} does not start: {self.log.read_text()}")
-        self.cold_start_seconds = time.monotonic() - started
+                raise FunctionError(f"{self.name} does not start: {self.log.read_text()[-4000:]}")
+        self.cold_start_seconds = time.monotonic() - self._started
+        return self
 
     def begin(self, payload) -> Call:
         """Calls it; the answer is waited for with `end`."""
@@ -88,13 +93,21 @@ class Function:
         """Calls it and waits for the answer."""
         return self.end(self.begin(payload))
 
+    def lives(self) -> bool:
+        """Whether the program runs."""
+        return self._process.poll() is None
+
     def memory_mb(self) -> int:
         """The most memory that it had at any time."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) // 1024
 
+    def kill(self) -> None:
+        """Ends the program as Lambda does at the time limit: with no warning. Whoever waits for an answer is told."""
+        self._process.kill()
+
     def stop(self) -> None:
-        """Ends it as Lambda does: with no warning."""
+        """Ends it, and all that belongs to it."""
         if self._log.closed:
             return
         self._process.kill()

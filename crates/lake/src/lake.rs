@@ -122,11 +122,12 @@ impl Lake {
                 let text = serde_json::to_vec(&Folder { version: FOLDER_VERSION })
                     .map_err(|error| LakeError::storage(path.to_string(), error))?;
                 let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-                return match self.store.put_opts(&path, text.into(), create).await {
-                    Ok(_) => Ok(()),
-                    Err(StoreError::AlreadyExists { .. }) => Box::pin(self.check_version()).await,
-                    Err(error) => Err(failed(error)),
-                };
+                let Err(error) = self.store.put_opts(&path, text.into(), create).await else { return Ok(()) };
+                // Another process may have been faster, or the answer may have been lost.
+                match self.store.get(&path).await {
+                    Ok(found) => found.bytes().await.map_err(failed)?,
+                    Err(_) => return Err(failed(error)),
+                }
             }
             Err(error) => return Err(failed(error)),
         };

@@ -196,3 +196,18 @@ async fn four_processes_that_get_overlapping_messages_in_any_order_store_each_ev
         assert_eq!(broken(&inner, &settings, &all).await, Vec::<String>::new(), "seed {seed}");
     }
 }
+
+#[tokio::test]
+async fn a_lake_opens_although_the_answer_to_a_write_of_its_making_is_lost() {
+    let settings = settings(NOW);
+    let counting = Arc::new(FaultyStore::new(memory()));
+    let store: Arc<dyn ObjectStore> = Arc::clone(&counting) as _;
+    start(&store, &settings).await.unwrap();
+    assert_eq!(counting.counted().len(), 6, "what names the lake, and five tables: {:?}", counting.counted());
+    for operation in 0..6 {
+        let faulty = Arc::new(FaultyStore::new(memory()).with_fault(operation, Fault::After));
+        let store: Arc<dyn ObjectStore> = Arc::clone(&faulty) as _;
+        start(&store, &settings).await.unwrap_or_else(|error| panic!("operation {operation}: {error}"));
+        assert_eq!(faulty.faults(), 1);
+    }
+}
