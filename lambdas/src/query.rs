@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use event_queue::Queue;
 use event_queue::sqs::{SqsQueue, SqsSettings};
 use lake::{Lake, LakeSettings};
 use prometheus_client::registry::Registry;
@@ -43,20 +44,21 @@ pub async fn start() -> anyhow::Result<Router> {
         SqsQueue::connect(queue),
     );
     let lake = Arc::new(lake.context("the lake cannot be opened")?);
-    let control = Arc::new(CloudControl { queue: Arc::new(queue?) });
-    app(Arc::new(projects?), lake, control, answers, settings)
+    app(Arc::new(projects?), lake, Arc::new(queue?), answers, settings)
 }
 
 fn app(
     projects: Arc<BucketProjects>,
     lake: Arc<Lake>,
-    control: Arc<CloudControl>,
+    queue: Arc<dyn Queue>,
     answers: LargeAnswers,
     settings: QuerySettings,
 ) -> anyhow::Result<Router> {
+    let (lake_of_control, directory) = (Arc::clone(&lake), projects.directory());
+    let control = CloudControl { queue, lake: lake_of_control, directory, time_limit: settings.time_limit };
     // Nobody scrapes a function: its figures are in its log and in CloudWatch.
     let mut registry = Registry::default();
-    let service = QueryService::new(lake, projects.directory(), control, settings, &mut registry)?;
+    let service = QueryService::new(lake, projects.directory(), Arc::new(control), settings, &mut registry)?;
     let router = query_lambda::router(Arc::new(service)).fallback(query_lambda::not_found);
     let router = router.layer(from_fn_with_state(Arc::new(answers), hand_over));
     Ok(router.layer(from_fn_with_state(projects, look)))
@@ -112,9 +114,9 @@ mod tests {
         let folder = Path::from("answers");
         let answers = LargeAnswers::in_memory(Arc::clone(&store), folder, max_answer_bytes);
         let lake = Lake::with_store(store, Url::parse("memory:///lake").unwrap(), LakeSettings::default());
-        let control = Arc::new(CloudControl { queue: Arc::new(MemoryQueue::default()) });
+        let queue = Arc::new(MemoryQueue::default());
         let settings = settings_for(1 << 30, Duration::from_secs(30));
-        app(projects, Arc::new(lake.await.unwrap()), control, answers, settings).unwrap()
+        app(projects, Arc::new(lake.await.unwrap()), queue, answers, settings).unwrap()
     }
 
     async fn status(app: &Router, method: &str, path: &str, key: &str) -> u16 {

@@ -21,6 +21,7 @@ mod lake_problem;
 mod metrics;
 pub mod openapi;
 mod problem;
+mod replay;
 mod request_log;
 mod router;
 mod routes;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use control::{Control, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 pub use problem::{not_found, problem_response};
+pub use replay::{Replay, queue_problem};
 pub use request_log::REQUEST_ID;
 pub use router::router;
 pub use service::{QueryService, StartError};

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use batch_compactor::{Compactor, CompactorError};
-use bytes::Bytes;
-use edge_collector::Kept;
 use event_model::project::SharedDirectory;
-use event_model::{ErrorCode, EventId, Problem, Project, ProjectId};
+use event_model::{ErrorCode, Problem, ProjectId};
 use event_queue::disk::DiskQueue;
-use event_queue::{Compression, Envelope, Outgoing, ProjectStats, Queue, QueueError};
-use lake::{Lake, LakeError, QuarantineEntry, QuarantineFilter};
-use query_lambda::{Control, QueueSide, QueueStatus, Redriven, Replayed, Selection};
+use event_queue::{Compression, ProjectStats, Queue};
+use lake::{Lake, LakeError};
+use query_lambda::{Control, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
 
 /// Rows of quarantine that are read and sent at a time.
 const PAGE: usize = 500;
@@ -40,26 +38,14 @@ impl Control for LocalControl {
     }
 
     async fn replay(&self, project: &ProjectId, selection: Selection) -> Result<Replayed, Problem> {
-        let project = self.rules_of(project)?;
-        let lake = self.lake.project(&project.id).await.map_err(lake_problem)?;
-        let mut replayed = Replayed::default();
-        let mut filter = QuarantineFilter { limit: PAGE, ..QuarantineFilter::default() };
-        match &selection {
-            Selection::Reason(reason) => filter.reason = Some(reason.as_str().to_owned()),
-            // A row that is named is sent again even if it was before: it lands once.
-            Selection::Rows(_) => filter.include_replayed = true,
-            Selection::All => {}
-        }
-        loop {
-            let page = lake.quarantine(filter.clone()).await.map_err(lake_problem)?;
-            let chosen: Vec<QuarantineEntry> =
-                page.entries.into_iter().filter(|entry| is_chosen(&selection, entry.row_id)).collect();
-            self.send_again(&project, &chosen, &mut replayed).await?;
-            match page.next {
-                Some(next) => filter.cursor = Some(next),
-                None => return Ok(replayed),
-            }
-        }
+        let replay = Replay {
+            lake: &self.lake,
+            queue: self.queue.as_ref(),
+            directory: &self.directory,
+            // Bytes on a local disk cost less than cycles.
+            compression: Compression::None,
+        };
+        replay.rows(project, &selection, crate::clock::now()).await
     }
 
     async fn queue(&self, project: &ProjectId) -> Result<QueueSide, Problem> {
@@ -94,14 +80,6 @@ impl Control for LocalControl {
 }
 
 impl LocalControl {
-    /// The project, with the rules by which its events are judged today.
-    fn rules_of(&self, id: &ProjectId) -> Result<Arc<Project>, Problem> {
-        let unavailable = |why| Problem::from(ErrorCode::SnapshotUnavailable).retry_after(RETRY_SECONDS).because(why);
-        let directory = self.directory.get().map_err(unavailable)?;
-        let found = directory.projects().iter().find(|project| project.id == *id);
-        found.cloned().ok_or_else(|| Problem::from(ErrorCode::NotFound))
-    }
-
     async fn project_stats(&self, project: &ProjectId) -> Result<ProjectStats, Problem> {
         let stats = self.queue.project_stats(project).await.map_err(queue_problem)?;
         stats.ok_or_else(|| Problem::from(ErrorCode::Internal).because("the queue does not tell projects apart"))
@@ -121,67 +99,6 @@ impl LocalControl {
         }
         let stats = self.queue.stats().await.map_err(queue_problem)?;
         Ok(stats.events_sent.map(|sent| sent.saturating_sub(of_others)))
-    }
-
-    async fn send_again(
-        &self,
-        project: &Project,
-        rows: &[QuarantineEntry],
-        replayed: &mut Replayed,
-    ) -> Result<(), Problem> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| Problem::from(ErrorCode::Internal).because(error))?;
-        let kept: Vec<Kept<'_>> = rows.iter().map(kept).collect();
-        let outcome = edge_collector::replay(&kept, project, crate::clock::now(), seed);
-        let messages = outcome.envelopes.iter().map(outgoing).collect::<Result<Vec<_>, _>>()?;
-        if !messages.is_empty() {
-            self.queue.send(messages).await.map_err(queue_problem)?;
-        }
-        let not_replayable = rows.iter().filter(|row| !row.rejected.replayable).count() as u64;
-        replayed.not_replayable += not_replayable;
-        replayed.still_rejected += (outcome.refused.len() as u64).saturating_sub(not_replayable);
-        replayed.accepted += outcome.envelopes.iter().map(|envelope| u64::from(envelope.event_count())).sum::<u64>();
-        Ok(())
-    }
-}
-
-fn kept(row: &QuarantineEntry) -> Kept<'_> {
-    Kept {
-        row_id: row.row_id,
-        protocol: &row.protocol,
-        write_key_id: &row.write_key_id,
-        received_at: row.received_at,
-        event_id: row.rejected.event_id,
-        position: row.rejected.position,
-        original: &row.rejected.original.0,
-        replayable: row.rejected.replayable,
-    }
-}
-
-fn is_chosen(selection: &Selection, row: EventId) -> bool {
-    match selection {
-        Selection::Rows(rows) => rows.contains(&row),
-        Selection::Reason(_) | Selection::All => true,
-    }
-}
-
-fn outgoing(envelope: &Envelope) -> Result<Outgoing, Problem> {
-    let body = envelope.encode(Compression::None).map_err(|error| Problem::from(ErrorCode::Internal).because(error))?;
-    Ok(Outgoing {
-        message_id: envelope.message_id,
-        project: envelope.project.clone(),
-        events: envelope.event_count(),
-        body: Bytes::from(body),
-    })
-}
-
-fn queue_problem(error: QueueError) -> Problem {
-    match error {
-        QueueError::Full { retry_after } => {
-            let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
-            Problem::from(ErrorCode::QueueFull).retry_after(seconds)
-        }
-        other => Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(other),
     }
 }
 
