@@ -14,7 +14,7 @@ use batch_compactor::{Compactor, CompactorSettings};
 use event_model::{Event, EventId, Json, ProjectId, Timestamp};
 use event_queue::memory::{MemoryQueue, MemorySettings};
 use event_queue::{Compression, Envelope, Geo, Outgoing, Queue as _};
-use lake::{Lake, LakeSettings};
+use lake::{Clock, Lake, LakeSettings};
 
 /// Events in one message, as a client that batches sends them.
 const BATCH: u64 = 200;
@@ -28,7 +28,10 @@ async fn main() {
     let before = peak_memory();
 
     let folder = tempfile::tempdir().unwrap();
-    let lake = Arc::new(Lake::open_local(folder.path(), LakeSettings::default()).await.unwrap());
+    // The clock stands where the events are, so that looking back is what it is on the day.
+    let clock = Clock::new(move || instant(count));
+    let lake =
+        Arc::new(Lake::open_local(folder.path(), LakeSettings { clock, ..LakeSettings::default() }).await.unwrap());
     let compactor = Compactor::new(queue, lake, CompactorSettings::default());
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let report = compactor.drain_until_empty().await.unwrap();
@@ -95,8 +98,7 @@ fn event(random: &mut fastrand::Rng, number: u64) -> Event {
         event_id: EventId(random.u128(..).to_be_bytes()),
         position: u32::try_from(number % BATCH).unwrap(),
         event: (*random.choice(NAMES).unwrap()).to_owned(),
-        // From 2026-11-01 on, one a second: a million events are twelve days.
-        timestamp: Timestamp(1_793_491_200_000_000 + i64::try_from(number).unwrap() * 1_000_000),
+        timestamp: instant(number),
         user_id: random.bool().then(|| format!("user-{user}")),
         anonymous_id: Some(format!("7c0a2a3e-59a5-4a1e-8b7a-{user:012x}")),
         session_id: Some(format!("session-{}", user * 31 + number / 10_000)),
@@ -114,6 +116,11 @@ fn event(random: &mut fastrand::Rng, number: u64) -> Event {
         context: Json::parse(&context),
         ..Event::default()
     }
+}
+
+/// From 2026-11-01 on, one event a second: a million are twelve days.
+fn instant(number: u64) -> Timestamp {
+    Timestamp(1_793_491_200_000_000 + i64::try_from(number).unwrap() * 1_000_000)
 }
 
 /// User and system time of this process.

@@ -1,11 +1,9 @@
 //! Messages to batches: each envelope is streamed into the rows of its project.
 //!
-//! Almost always this is one pass over the bytes. Where a message cannot be read, or holds an event that cannot be
-//! stored, rows are half written; then the pass starts again without that message, or with a repaired copy of it.
-//! Both are so rare that the second pass costs nothing over a day.
+//! One pass over the bytes. Where a message cannot be read, or holds an event that cannot be stored, what it has added
+//! is taken back, and a repaired copy of it is tried.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use arrow::error::ArrowError;
 use event_model::{EventId, ProjectId, Reason, Rejected, Timestamp};
@@ -13,8 +11,8 @@ use event_queue::envelope::unpack;
 use event_queue::{Delivery, Envelope, EnvelopeError};
 use lake::{IncomingMessage, IngestBatch, QuarantineRow};
 
-use crate::envelope_reader::{EnvelopeSeed, Problem};
-use crate::rows::{RequestFacts, Rows, Unusable};
+use crate::envelope_reader::{Problem, read_envelope};
+use crate::rows::{RequestFacts, Rows, RowsMark, Unusable};
 
 /// What one pass over messages gives.
 #[derive(Debug, Default)]
@@ -66,86 +64,99 @@ impl Growing {
 /// All batches while they grow. A `BTreeMap`, so that the same messages always give the same batches in the same order.
 pub(crate) type Batches = BTreeMap<ProjectId, Growing>;
 
-/// Decodes messages until `json_bytes` of JSON have been read; at least one message is decoded.
+/// Decodes messages until `json_bytes` of JSON have been read; at least one message is decoded. With `keep_bodies` off
+/// the bodies of what was decoded are given up as soon as they are read.
 ///
 /// # Errors
 /// Only if the columns do not fit the lake's schema, which is a bug.
-pub(crate) fn decode(deliveries: Vec<Delivery>, json_bytes: u64) -> Result<Decoded, ArrowError> {
+pub(crate) fn decode(deliveries: Vec<Delivery>, json_bytes: u64, keep_bodies: bool) -> Result<Decoded, ArrowError> {
     let mut decoded = Decoded::default();
-    let mut repaired: HashMap<EventId, Vec<u8>> = HashMap::new();
-    let mut deliveries = deliveries;
-    loop {
-        match pass(&deliveries, &repaired, json_bytes) {
-            Pass::Whole { batches, json_bytes, taken } => {
-                decoded.rest = deliveries.split_off(taken);
-                decoded.json_bytes = json_bytes;
-                decoded.batches = finish(batches)?;
-                return Ok(decoded);
-            }
-            Pass::Stopped { at, problem } => {
-                let delivery = deliveries.remove(at);
-                match problem {
-                    Problem::Newer(version) => decoded.newer.push((delivery, version)),
-                    Problem::Damaged(what) => decoded.damaged.push((delivery, what)),
-                    Problem::NeedsRepair => {
-                        let again = repaired.contains_key(&delivery.message_id);
-                        match if again { Err("it cannot be repaired".to_owned()) } else { repair(&delivery) } {
-                            Ok(json) => {
-                                repaired.insert(delivery.message_id, json);
-                                deliveries.insert(at, delivery);
-                            }
-                            Err(what) => decoded.damaged.push((delivery, what)),
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-enum Pass {
-    /// The first `taken` messages were read.
-    Whole { batches: Batches, json_bytes: u64, taken: usize },
-    /// The message `at` stopped it.
-    Stopped { at: usize, problem: Problem },
-}
-
-fn pass(deliveries: &[Delivery], repaired: &HashMap<EventId, Vec<u8>>, limit: u64) -> Pass {
     let mut batches = Batches::new();
-    let mut json_bytes = 0;
-    for (at, delivery) in deliveries.iter().enumerate() {
-        let json = match repaired.get(&delivery.message_id) {
-            Some(json) => Cow::Borrowed(json.as_slice()),
-            None => match unpack(&delivery.body) {
-                Ok(json) => json,
-                Err(EnvelopeError::Newer(version)) => return Pass::Stopped { at, problem: Problem::Newer(version) },
-                Err(EnvelopeError::Damaged(what)) => return Pass::Stopped { at, problem: Problem::Damaged(what) },
-            },
+    let mut deliveries = deliveries.into_iter();
+    while let Some(delivery) = deliveries.next() {
+        let json = match unpack(&delivery.body) {
+            Ok(json) => json,
+            Err(EnvelopeError::Newer(version)) => {
+                decoded.newer.push((delivery, version));
+                continue;
+            }
+            Err(EnvelopeError::Damaged(what)) => {
+                decoded.damaged.push((delivery, what));
+                continue;
+            }
         };
-        if at > 0 && json_bytes + json.len() as u64 > limit {
-            return Pass::Whole { batches, json_bytes, taken: at };
+        if decoded.json_bytes > 0 && decoded.json_bytes + json.len() as u64 > json_bytes {
+            drop(json);
+            decoded.rest = std::iter::once(delivery).chain(deliveries).collect();
+            break;
         }
-        json_bytes += json.len() as u64;
-        if let Err(problem) = EnvelopeSeed::read(&json, delivery, &mut batches) {
-            return Pass::Stopped { at, problem };
+        decoded.json_bytes += json.len() as u64;
+        let read = read_envelope(&json, &delivery, &mut batches).or_else(|problem| match problem {
+            Problem::Damaged(what) => Err(what),
+            Problem::NeedsRepair => read_repaired(&delivery, &mut batches),
+        });
+        drop(json);
+        let growing = read.map(|project| batches.get_mut(&project));
+        match growing {
+            Ok(Some(growing)) if keep_bodies => growing.deliveries.push(delivery),
+            Ok(Some(growing)) => growing.deliveries.push(without_body(delivery)),
+            Ok(None) => {}
+            Err(what) => decoded.damaged.push((delivery, what)),
         }
     }
-    Pass::Whole { batches, json_bytes, taken: deliveries.len() }
+    decoded.batches = finish(batches)?;
+    Ok(decoded)
+}
+
+/// Reads a message that cannot be read in one pass.
+fn read_repaired(delivery: &Delivery, batches: &mut Batches) -> Result<ProjectId, String> {
+    let json = repair(delivery)?;
+    read_envelope(&json, delivery, batches).map_err(|problem| match problem {
+        Problem::Damaged(what) => what,
+        Problem::NeedsRepair => "it cannot be repaired".to_owned(),
+    })
+}
+
+/// What is left to do with a delivery whose events are in a batch needs its name alone.
+pub(crate) fn without_body(delivery: Delivery) -> Delivery {
+    Delivery { body: bytes::Bytes::new(), ..delivery }
+}
+
+/// How far a batch had grown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    rows: RowsMark,
+    messages: usize,
+    quarantine: usize,
+    replays: usize,
 }
 
 impl Growing {
-    /// The batch of a project, with a new message in it; the facts that its events take over.
+    /// The batch of a project, with a new message in it; the facts that its events take over; and where it stood before.
     pub(crate) fn add_message<'b>(
         batches: &'b mut Batches,
         project: &ProjectId,
         delivery: &Delivery,
         facts: impl FnOnce(u32) -> RequestFacts,
-    ) -> (&'b mut Self, RequestFacts) {
+    ) -> (&'b mut Self, RequestFacts, Mark) {
         let growing = batches.entry(project.clone()).or_insert_with(Self::new);
+        let mark = Mark {
+            rows: growing.rows.mark(),
+            messages: growing.messages.len(),
+            quarantine: growing.quarantine.len(),
+            replays: growing.replays.len(),
+        };
         let facts = facts(u32::try_from(growing.messages.len()).unwrap_or(u32::MAX));
         growing.messages.push(IncomingMessage { message_id: delivery.message_id, received_at: facts.received_at });
-        growing.deliveries.push(delivery.clone());
-        (growing, facts)
+        (growing, facts, mark)
+    }
+
+    /// Takes back what a message has added.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.rows.back_to(mark.rows);
+        self.messages.truncate(mark.messages);
+        self.quarantine.truncate(mark.quarantine);
+        self.replays.truncate(mark.replays);
     }
 }
 
@@ -158,7 +169,8 @@ fn finish(batches: Batches) -> Result<Vec<ProjectBatch>, ArrowError> {
         let batch = IngestBatch { messages, events: rows, quarantine, ties, replays };
         Ok(ProjectBatch { project, deliveries, events, batch })
     };
-    batches.into_iter().map(finish_one).collect()
+    // A message that was taken back may have been the only one of its project.
+    batches.into_iter().filter(|(_, growing)| !growing.messages.is_empty()).map(finish_one).collect()
 }
 
 /// A copy of the message's JSON in the order of fields that the stream needs, and with the events that cannot be

@@ -1,131 +1,97 @@
-//! Streams one event's JSON into the row that is being written.
+//! Reads one event's JSON into the row that is being written.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use event_model::{EventId, EventType, Timestamp};
 
-use crate::fields::{FIELDS, Field, NAMESPACE, SOURCE};
-use crate::rows::{RequestFacts, RowProblem, Rows, Scalars, Unusable};
+use crate::fields::{FIELDS, Field, KEYS, NAMESPACE, SOURCE, field};
+use crate::json::{Key, Scanner, Wrong};
+use crate::rows::{RequestFacts, RowProblem, Rows, Scalars};
+use crate::text_column::Form;
 
-/// Reads one event of an envelope into the next row. After an error the rows are broken and must be thrown away:
-/// columns may differ in length.
-pub(crate) struct EventSeed<'r> {
-    pub(crate) rows: &'r mut Rows,
-    pub(crate) facts: &'r RequestFacts,
-    /// Set where the error is about one event, not about the JSON.
-    pub(crate) unusable: &'r mut Option<Unusable>,
+/// Why an event did not become a row. The rows are then broken and must be thrown away: columns may differ in length.
+pub(crate) enum EventProblem {
+    /// The JSON is not what this project's collectors write.
+    Wrong(Wrong),
+    /// It can be read, but not stored.
+    Unusable,
 }
 
-impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+impl From<Wrong> for EventProblem {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
     }
 }
 
-impl<'de> Visitor<'de> for EventSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an event")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut scalars = Scalars::default();
-        let mut cursor = 0;
-        while let Some(found) = map.next_key_seed(FieldName { cursor: &mut cursor })? {
-            match found {
-                Some(Field::Text(index)) => map.next_value_seed(TextSeed { rows: self.rows, index })?,
-                Some(Field::Json(index)) => {
-                    if let Some(json) = map.next_value::<Option<&RawValue>>()? {
-                        self.rows.put(index, json.get()).map_err(A::Error::custom)?;
-                    }
-                }
-                Some(Field::EventId) => scalars.event_id = map.next_value()?,
-                Some(Field::Position) => scalars.position = map.next_value()?,
-                Some(Field::Type) => scalars.kind = map.next_value()?,
-                Some(Field::Timestamp) => scalars.timestamp = map.next_value()?,
-                Some(Field::OriginalTimestamp) => scalars.original_timestamp = map.next_value()?,
-                Some(Field::PreviousId) => scalars.previous_id = map.next_value()?,
-                Some(Field::IsBot) => scalars.is_bot = map.next_value()?,
+/// Reads one event of an envelope into the next row.
+pub(crate) fn read_event(scanner: &mut Scanner<'_>, rows: &mut Rows, facts: &RequestFacts) -> Result<(), EventProblem> {
+    let mut scalars = Scalars::default();
+    let mut first = true;
+    scanner.expect(b'{', "not an event")?;
+    let mut last = 0;
+    loop {
+        let guess = rows.after.get(last).copied().unwrap_or_default();
+        let guessed = KEYS.get(guess).map_or(b"".as_slice(), |key| key.as_bytes());
+        let found = match scanner.key_or_other(&mut first, guessed)? {
+            None => break,
+            Some(Key::Guessed) => guess,
+            Some(Key::Other(key)) => match field(&key) {
+                Some(found) => found,
                 None => {
-                    map.next_value::<IgnoredAny>()?;
+                    scanner.value()?;
+                    continue;
                 }
+            },
+        };
+        if let Some(after) = rows.after.get_mut(last) {
+            *after = found;
+        }
+        last = found + 1;
+        if let (Some((_, field)), false) = (FIELDS.get(found), scanner.null()?) {
+            read_field(scanner, rows, &mut scalars, *field)?;
+        }
+    }
+    rows.end_row(scalars, facts).map_err(|problem| match problem {
+        RowProblem::Damaged(what) => EventProblem::Wrong(scanner.wrong(what)),
+        RowProblem::Unusable => EventProblem::Unusable,
+    })
+}
+
+fn read_field(scanner: &mut Scanner<'_>, rows: &mut Rows, scalars: &mut Scalars, field: Field) -> Result<(), Wrong> {
+    match field {
+        Field::Text(index) => {
+            if rows.put_if_same(index, scanner).map_err(|what| scanner.wrong(what))? {
+                return Ok(());
+            }
+            let text = scanner.string()?;
+            // An empty namespace or source counts as absent, as in `Event`.
+            if !(text.is_empty() && matches!(index, NAMESPACE | SOURCE)) {
+                let form = if matches!(text, Cow::Borrowed(_)) { Form::Quoted } else { Form::Different };
+                rows.put(index, &text, form).map_err(|what| scanner.wrong(what))?;
             }
         }
-        self.rows.end_row(scalars, self.facts).map_err(|problem| match problem {
-            RowProblem::Damaged(what) => A::Error::custom(what),
-            RowProblem::Unusable(unusable) => {
-                *self.unusable = Some(unusable);
-                A::Error::custom("an event cannot be stored")
+        Field::Json(index) => {
+            if rows.put_if_same(index, scanner).map_err(|what| scanner.wrong(what))? {
+                return Ok(());
             }
-        })
-    }
-}
-
-/// Finds a field's name, starting after the one found last.
-struct FieldName<'c> {
-    cursor: &'c mut usize,
-}
-
-impl<'de> DeserializeSeed<'de> for FieldName<'_> {
-    type Value = Option<Field>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Field>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for FieldName<'_> {
-    type Value = Option<Field>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a field's name")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Option<Field>, E> {
-        let (before, after) = FIELDS.split_at_checked(*self.cursor).unwrap_or((&FIELDS, &[]));
-        for (step, (candidate, field)) in after.iter().chain(before).enumerate() {
-            if *candidate == name {
-                *self.cursor = (*self.cursor + step + 1) % FIELDS.len();
-                return Ok(Some(*field));
-            }
+            let json = scanner.value()?;
+            // A bracket says where the value ends; a number might go on.
+            let form = if json.starts_with(['{', '[']) { Form::Bare } else { Form::Different };
+            rows.put(index, json, form).map_err(|what| scanner.wrong(what))?;
         }
-        Ok(None)
-    }
-}
-
-/// Reads a text, or null, into a column. An empty namespace or source counts as absent, as in [`Event`].
-struct TextSeed<'r> {
-    rows: &'r mut Rows,
-    index: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for TextSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for TextSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("text")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        if value.is_empty() && matches!(self.index, NAMESPACE | SOURCE) {
-            return Ok(());
+        Field::EventId => {
+            let id = EventId::parse_uuid(&scanner.string()?);
+            scalars.event_id = Some(id.ok_or_else(|| scanner.wrong("an event id is a UUID"))?);
         }
-        self.rows.put(self.index, value).map_err(E::custom)
+        Field::Position => scalars.position = scanner.integer()?,
+        Field::Type => {
+            let kind = EventType::parse(&scanner.string()?);
+            scalars.kind = kind.ok_or_else(|| scanner.wrong("no such type of event"))?;
+        }
+        Field::Timestamp => scalars.timestamp = Some(Timestamp(scanner.integer()?)),
+        Field::OriginalTimestamp => scalars.original_timestamp = Some(Timestamp(scanner.integer()?)),
+        Field::PreviousId => scalars.previous_id = Some(scanner.string()?.into_owned()),
+        Field::IsBot => scalars.is_bot = scanner.parse()?,
     }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        Ok(())
-    }
+    Ok(())
 }

@@ -1,4 +1,6 @@
-//! Where each field of an event's JSON goes: the columns of text, and the order in which the collector writes.
+//! Where each field of an event's JSON goes.
+
+use std::sync::LazyLock;
 
 use event_model::columns;
 
@@ -57,6 +59,8 @@ pub(crate) const COUNTRY: usize = text(columns::COUNTRY);
 pub(crate) const REGION: usize = text(columns::REGION);
 pub(crate) const CITY: usize = text(columns::CITY);
 pub(crate) const TIMEZONE: usize = text(columns::TIMEZONE);
+pub(crate) const PROPERTIES: usize = text(columns::PROPERTIES);
+pub(crate) const TRAITS: usize = text(columns::TRAITS);
 pub(crate) const TYPE: usize = text(columns::TYPE);
 pub(crate) const PROTOCOL: usize = text(columns::PROTOCOL);
 
@@ -79,9 +83,48 @@ pub(crate) enum Field {
     Json(usize),
 }
 
-/// The fields of an event in the order in which [`Event`] writes them, so that a search from the last one found is
-/// over after a step or two.
+/// The index in [`FIELDS`] of the field of that name; `None`: events have no such field.
+pub(crate) fn field(name: &str) -> Option<usize> {
+    let index = usize::from(*PLACES.get(place(name.as_bytes())?)?);
+    FIELDS.get(index).is_some_and(|(known, _)| *known == name).then_some(index)
+}
+
+/// The fields of an event, in the order in which [`event_model::Event`] writes them.
 pub(crate) const FIELDS: [(&str, Field); 47] = fields();
+
+/// How the key of each field stands in JSON between two others.
+pub(crate) static KEYS: LazyLock<Vec<String>> =
+    LazyLock::new(|| FIELDS.iter().map(|(name, _)| format!(",\"{name}\":")).collect());
+
+/// What stands at a place of [`PLACES`] that no name has.
+const NO_FIELD: u8 = u8::MAX;
+
+/// The index of each field, at the place that its name has. It does not compile if two have the same.
+static PLACES: [u8; 128] = places();
+
+/// A number that is different for each name: found by trying.
+#[allow(clippy::indexing_slicing, reason = "the length was looked at")]
+const fn place(name: &[u8]) -> Option<usize> {
+    let length = name.len();
+    if length == 0 {
+        return None;
+    }
+    let (first, middle, last) = (name[0] as usize, name[length / 2] as usize, name[length - 1] as usize);
+    Some((length + first * 12 + middle + last * 14) % 128)
+}
+
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "the compiler evaluates it")]
+const fn places() -> [u8; 128] {
+    let mut places = [NO_FIELD; 128];
+    let mut next = 0;
+    while next < FIELDS.len() {
+        let Some(place) = place(FIELDS[next].0.as_bytes()) else { panic!("a field has no name") };
+        assert!(places[place] == NO_FIELD, "two names have the same place");
+        places[place] = next as u8;
+        next += 1;
+    }
+    places
+}
 
 #[allow(clippy::indexing_slicing, reason = "the compiler evaluates it, and refuses an index that is out of range")]
 const fn fields() -> [(&'static str, Field); 47] {

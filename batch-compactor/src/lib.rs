@@ -16,7 +16,9 @@ mod decode;
 mod envelope_reader;
 mod event_reader;
 mod fields;
+mod json;
 mod rows;
+mod text_column;
 
 // From rows to the lake, and back to the queue.
 mod attempt;

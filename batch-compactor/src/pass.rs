@@ -123,18 +123,22 @@ impl Pass<'_> {
     async fn store(&mut self, deliveries: Vec<Delivery>, alone: bool) -> Vec<Delivery> {
         let started = Instant::now();
         let limit = self.compactor.settings.max_json_bytes;
-        let copies = deliveries.clone();
+        // Alone a message may go to quarantine, with all its bytes; of others the name is enough to put them back.
+        let kept: Vec<Delivery> = deliveries
+            .iter()
+            .map(|kept| if alone { kept.clone() } else { decode::without_body(kept.clone()) })
+            .collect();
         // Off the threads that answer requests, and where a panic costs no more than this batch.
-        let decoded = tokio::task::spawn_blocking(move || decode::decode(copies, limit)).await;
+        let decoded = tokio::task::spawn_blocking(move || decode::decode(deliveries, limit, alone)).await;
         self.report.decode_ms += millis(started.elapsed());
         let Decoded { batches, damaged, newer, rest, .. } = match decoded {
             Ok(Ok(decoded)) => decoded,
             Ok(Err(error)) => {
-                self.refuse(deliveries, alone, &error.to_string()).await;
+                self.refuse(kept, alone, &error.to_string()).await;
                 return Vec::new();
             }
             Err(_) => {
-                self.refuse(deliveries, alone, "decoding panicked").await;
+                self.refuse(kept, alone, "decoding panicked").await;
                 return Vec::new();
             }
         };

@@ -1,58 +1,146 @@
-//! From queue message to committed Parquet, in this process: events a CPU second, bytes an event, memory.
+//! From queue message to committed Parquet, in this process: events a CPU second, memory, and where the bytes go.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use batch_compactor::{Compactor, CompactorSettings};
+use event_model::{ProjectId, Timestamp};
 use event_queue::memory::{MemoryQueue, MemorySettings};
-use event_queue::{Compression, Queue as _};
-use lake::{Lake, LakeSettings};
+use event_queue::{Compression, Outgoing, Queue as _};
+use lake::{At, Clock, Lake, LakeSettings, MaintenanceSettings};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tests::load::cpu_seconds;
 
+use crate::shop::{self, Ids};
 use crate::table::Table;
 use crate::traffic;
 
 /// Events in one message, as a busy edge sends them.
 const BATCH: u64 = 50;
 
-#[allow(clippy::cast_precision_loss, reason = "counts of some millions")]
 pub(crate) fn measure(table: &mut Table, full: bool) -> Result<()> {
-    let events: u64 = if full { 2_000_000 } else { 300_000 };
+    speed(table, if full { 2_000_000 } else { 300_000 })?;
+    for (ids, name, goal) in [(Ids::Random, "random ids", "<= 46 B"), (Ids::ByTime, "ids by time", "<= 41 B")] {
+        storage(table, if full { 4_000_000 } else { 1_000_000 }, ids, name, goal)?;
+    }
+    Ok(())
+}
+
+/// Everything that a collector's core makes of a busy shop's requests, as fast as it goes.
+#[allow(clippy::cast_precision_loss, reason = "counts of some millions")]
+fn speed(table: &mut Table, events: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        let queue = Arc::new(MemoryQueue::new(MemorySettings { max_bytes: u64::MAX, ..MemorySettings::default() }));
-        let mut bytes = 0;
+        let mut messages = Vec::new();
         for first in (0..events).step_by(usize::try_from(BATCH)?) {
-            let messages = traffic::messages(first..first + BATCH, traffic::now(), Compression::None)?;
-            bytes += messages.iter().map(|message| message.body.len() as u64).sum::<u64>();
-            queue.send(messages).await?;
+            messages.extend(traffic::messages(first..first + BATCH, traffic::now(), Compression::None)?);
         }
-        let lake = Arc::new(Lake::open_local(folder.path(), LakeSettings::default()).await?);
-        let compactor = Compactor::new(queue, Arc::clone(&lake), CompactorSettings::default());
+        let bytes = messages.iter().map(|message| message.body.len() as u64).sum::<u64>();
+        let compactor = Compactor::new(full(messages).await?, lake(folder.path(), traffic::now()).await?, settings());
+        let before = memory("VmRSS:")?;
         let (started, cpu_before) = (Instant::now(), cpu_seconds(std::process::id())?);
         let report = compactor.drain_until_empty().await?;
         let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(std::process::id())? - cpu_before);
         anyhow::ensure!(report.stored == events, "{} of {events} stored", report.stored);
-        let events = events as f64;
+        let count = events as f64;
         table.add(
             "compaction, queue message to committed Parquet",
-            format!("{:.0} events/s wall, {:.0} a CPU second", events / wall, events / cpu),
+            format!(
+                "{:.0} events/s wall, {:.0} a CPU second ({} B an event)",
+                count / wall,
+                count / cpu,
+                bytes / events
+            ),
             ">= 400,000 events/s a core",
         );
-        let peak = std::fs::read_to_string("/proc/self/status")?;
-        let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned();
         table.add(
-            "compaction: memory, peak of the process",
-            format!("{peak} (messages: {} MB)", bytes / 1_000_000),
+            "compaction: memory beyond what waits in the queue",
+            format!("{} MB (messages: {} MB)", memory("VmHWM:")?.saturating_sub(before), bytes / 1_000_000),
             "<= the input",
         );
         let stored = crate::collector::parquet_bytes(&folder.path().join("projects/default/events"))?;
-        table.add(
-            "compaction: bytes an event in Parquet",
-            format!("{:.1} B", stored / events),
-            "<= 46 B for the shop of the lake's budget",
-        );
+        table.add("compaction: bytes an event in Parquet", format!("{:.1} B", stored / count), "");
         Ok(())
     })
+}
+
+/// The shop of the storage budget, drained as it comes in and then merged as maintenance does.
+#[allow(clippy::cast_precision_loss, reason = "counts of some millions")]
+fn storage(table: &mut Table, events: usize, ids: Ids, name: &str, goal: &str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        // As many events a day as the budget's twenty million in sixty days.
+        let days = (events as u64).div_ceil(333_333);
+        let (messages, last) = shop::messages(events, 500_000, days, ids)?;
+        let lake = lake(folder.path(), last).await?;
+        let report = Compactor::new(full(messages).await?, Arc::clone(&lake), settings()).drain_until_empty().await?;
+        anyhow::ensure!(report.stored == events as u64, "{} of {events} stored", report.stored);
+        let id = ProjectId::parse("default").context("project id")?;
+        let project = lake.project(&id).await?;
+        let events_folder = folder.path().join("projects/default/events");
+        let drained = columns(&project.read(At::Latest).await?, &events_folder)?;
+        let merge_all = MaintenanceSettings {
+            small_files: 2,
+            small_bytes: 1 << 30,
+            merge_bytes: 1 << 40,
+            persons: false,
+            ..MaintenanceSettings::default()
+        };
+        project.maintain(&merge_all).await?;
+        let merged = columns(&project.read(At::Latest).await?, &events_folder)?;
+        let all = |columns: &HashMap<String, u64>| columns.values().sum::<u64>() as f64 / events as f64;
+        let what = format!("storage, shop, {name}");
+        table.add(format!("{what}: as drained"), format!("{:.1} B an event", all(&drained)), "");
+        table.add(format!("{what}: merged"), format!("{:.1} B an event", all(&merged)), goal);
+        let mut by_column: Vec<(&String, &u64)> = merged.iter().collect();
+        by_column.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), (*name).clone()));
+        let listed: Vec<String> = by_column
+            .iter()
+            .map(|(name, bytes)| (name, **bytes as f64 / events as f64))
+            .filter(|(_, bytes)| *bytes >= 0.05)
+            .map(|(name, bytes)| format!("{name} {bytes:.1}"))
+            .collect();
+        table.add(format!("{what}: by column"), listed.join(", "), "");
+        Ok(())
+    })
+}
+
+fn settings() -> CompactorSettings {
+    CompactorSettings::default()
+}
+
+/// A lake whose clock stands where the events are, so that looking back is what it is on the day.
+async fn lake(folder: &Path, now: Timestamp) -> Result<Arc<Lake>> {
+    let settings = LakeSettings { clock: Clock::new(move || now), ..LakeSettings::default() };
+    Ok(Arc::new(Lake::open_local(folder, settings).await?))
+}
+
+/// A queue with these messages.
+async fn full(messages: Vec<Outgoing>) -> Result<Arc<MemoryQueue>> {
+    let queue = MemoryQueue::new(MemorySettings { max_bytes: u64::MAX, ..MemorySettings::default() });
+    queue.send(messages).await?;
+    Ok(Arc::new(queue))
+}
+
+/// The bytes of each column in the live files of `events`, compressed.
+fn columns(view: &lake::ReadView, folder: &Path) -> Result<HashMap<String, u64>> {
+    let mut columns: HashMap<String, u64> = HashMap::new();
+    for file in view.event_files().files.files() {
+        let file = std::fs::File::open(folder.join(&file.path))?;
+        let reader = SerializedFileReader::new(file)?;
+        for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+            *columns.entry(column.column_path().string()).or_default() += u64::try_from(column.compressed_size())?;
+        }
+    }
+    Ok(columns)
+}
+
+/// A figure of this process in MB.
+fn memory(name: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| anyhow!("no {name}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1_000)
 }

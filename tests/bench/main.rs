@@ -2,7 +2,7 @@
 //!
 //! Every figure is measured here, with a real server on loopback and real files; CPU seconds are the server's own, so
 //! that the client that makes the load on the same cores does not count. With `--full` the long ones are run at full
-//! length. With `--write FILE` the table is also written as a page.
+//! length, with `--compaction` only those of the compactor. With `--write FILE` the table is also written as a page.
 
 #![allow(clippy::indexing_slicing, reason = "indexing JSON gives null where there is nothing")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
@@ -10,6 +10,7 @@
 mod collector;
 mod commits;
 mod compaction;
+mod shop;
 mod table;
 mod traffic;
 mod worker;
@@ -22,6 +23,11 @@ fn main() -> Result<()> {
     let full = arguments.iter().any(|argument| argument == "--full");
     let page = arguments.iter().position(|argument| argument == "--write").and_then(|place| arguments.get(place + 1));
     let mut table = Table::default();
+    if arguments.iter().any(|argument| argument == "--compaction") {
+        compaction::measure(&mut table, full)?;
+        println!("\n{table}");
+        return Ok(());
+    }
     collector::measure(&mut table, full)?;
     compaction::measure(&mut table, full)?;
     commits::measure(&mut table, full)?;

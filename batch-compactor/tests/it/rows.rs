@@ -1,6 +1,7 @@
 //! Every column of a row is what its event and its envelope say.
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt32Type};
 use event_model::{Event, EventId, EventType, Json, PersonId, PersonKey, Reason, Rejected, Timestamp, columns};
 use event_queue::Geo;
@@ -21,6 +22,12 @@ async fn drained(envelopes: &[event_queue::Envelope]) -> lake::IngestBatch {
 /// One cell as JSON, in the form in which an envelope has it.
 fn cell(rows: &RecordBatch, column: &str, row: usize) -> Value {
     let array = rows.column_by_name(column).unwrap();
+    let array = match array.data_type() {
+        // Texts may come as a dictionary of them, or as nothing at all.
+        DataType::Dictionary(..) => &cast(array, &DataType::Utf8).unwrap(),
+        DataType::Null => return Value::Null,
+        _ => array,
+    };
     if array.is_null(row) {
         return Value::Null;
     }

@@ -65,7 +65,7 @@ impl<'a> Tries<'a> {
     pub(crate) async fn append(&self, this: &Try, decided: Rows) -> Result<Option<i64>, LakeError> {
         let (table, settings) = (self.table, self.settings);
         let sequence = this.last.unwrap_or(0) + 1;
-        let parts = encode::by_month(table.spec(), &decided.rows, &decided.months, sequence)?;
+        let parts = encode::by_month(&decided.rows, &decided.months, sequence);
         let adds = encode::write(table, parts, settings.zstd_level).await?;
         let mut transactions = decided.transactions;
         transactions.push((table.spec().application.to_owned(), sequence));

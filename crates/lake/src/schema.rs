@@ -246,7 +246,8 @@ pub fn events() -> SchemaRef {
 }
 
 /// The columns of [`crate::IngestBatch::events`]: those of `events` without `ingest_seq`, which the commit gives, and
-/// [`MESSAGE`] last.
+/// [`MESSAGE`] last. A column of texts may instead be a dictionary of them with 32-bit keys, or of type Null if no row has
+/// one.
 #[must_use]
 pub fn incoming_events() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -1,25 +1,27 @@
 //! Rows become Parquet files, one a month, sorted, with the encodings that reading wants.
 
+mod file;
+mod hybrid;
 pub(crate) mod statistics;
+mod texts;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use deltalake_core::kernel::Add;
 use event_model::columns::{self, ColumnType};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use serde_json::Value;
 
+pub(crate) use self::file::Part;
 use crate::commit::token;
 use crate::error::LakeError;
 use crate::schema::{self, TableSpec};
@@ -43,48 +45,31 @@ const BOUNDLESS: &[&str] = &[
     "sha256",
 ];
 
-/// One file to be.
-#[derive(Debug)]
-pub(crate) struct Part {
-    /// `YYYY-MM`; `None` for a table without partitions.
-    pub(crate) month: Option<String>,
-    /// The rows, in the file's order, without the partition column.
-    pub(crate) rows: RecordBatch,
-}
-
 /// Writes each part as one file and returns the actions that add them to the table, in the order of the parts.
 ///
 /// # Errors
 /// [`LakeError::Storage`]. Files that were written stay: no commit names them, and vacuum takes them away.
 pub(crate) async fn write(table: &Table, parts: Vec<Part>, zstd_level: i32) -> Result<Vec<Add>, LakeError> {
-    let properties = properties(table.spec(), zstd_level);
+    let spec = table.spec();
     let encoding = parts.into_iter().map(|part| {
-        let properties = properties.clone();
         // Encoding is work for a processor: it must not hold up a thread that answers requests.
-        tokio::task::spawn_blocking(move || -> Result<_, ParquetError> {
-            let bytes = parquet(&part.rows, properties)?;
-            Ok((part, bytes))
+        tokio::task::spawn_blocking(move || {
+            let (bytes, statistics) = part.encode(spec, zstd_level)?;
+            Ok::<_, LakeError>((part.month, bytes, statistics))
         })
     });
     let encoding: Vec<_> = encoding.collect();
     let mut adds = Vec::with_capacity(encoding.len());
     for encoded in encoding {
-        let encoded = encoded.await.map_err(|error| LakeError::storage(table.path(), error))?;
-        let (part, bytes) = encoded.map_err(|error| LakeError::Shape(error.to_string()))?;
-        adds.push(upload(table, &part, bytes).await?);
+        let (month, bytes, statistics) = encoded.await.map_err(|error| LakeError::storage(table.path(), error))??;
+        adds.push(upload(table, month.as_ref(), bytes, &statistics).await?);
     }
     Ok(adds)
 }
 
-fn parquet(rows: &RecordBatch, properties: WriterProperties) -> Result<Vec<u8>, ParquetError> {
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties))?;
-    writer.write(rows)?;
-    writer.into_inner()
-}
-
-async fn upload(table: &Table, part: &Part, bytes: Vec<u8>) -> Result<Add, LakeError> {
+async fn upload(table: &Table, month: Option<&String>, bytes: Vec<u8>, statistics: &Value) -> Result<Add, LakeError> {
     let name = format!("{}.zstd.parquet", token());
-    let path = match &part.month {
+    let path = match month {
         Some(month) => format!("{}={month}/{name}", columns::MONTH),
         None => name,
     };
@@ -94,11 +79,11 @@ async fn upload(table: &Table, part: &Part, bytes: Vec<u8>) -> Result<Add, LakeE
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     Ok(Add {
         path,
-        partition_values: part.month.iter().map(|month| (columns::MONTH.to_owned(), Some(month.clone()))).collect(),
+        partition_values: month.iter().map(|month| (columns::MONTH.to_owned(), Some((*month).clone()))).collect(),
         size,
         modification_time: i64::try_from(now).unwrap_or(i64::MAX),
         data_change: true,
-        stats: Some(statistics::of(table.spec(), &part.rows).to_string()),
+        stats: Some(statistics.to_string()),
         tags: None,
         deletion_vector: None,
         base_row_id: None,
@@ -134,48 +119,19 @@ pub(crate) fn file_schema(spec: &TableSpec) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Picks rows of a batch for a file of a table: by name, in the table's order, numbered with `sequence`.
-pub(crate) fn pick(
-    spec: &TableSpec,
-    file: &SchemaRef,
-    rows: &RecordBatch,
-    chosen: &UInt32Array,
-    sequence: i64,
-) -> Result<RecordBatch, LakeError> {
-    let columns = file
-        .fields()
-        .iter()
-        .map(|field| -> Result<ArrayRef, LakeError> {
-            if field.name() == columns::INGEST_SEQ {
-                return Ok(Arc::new(Int64Array::from_value(sequence, chosen.len())));
-            }
-            let column = rows.column_by_name(field.name());
-            let column = column.ok_or_else(|| LakeError::Shape(format!("{} has no {}", spec.name, field.name())))?;
-            Ok(take(column, chosen, None)?)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(file), columns)?)
-}
-
 /// Cuts a small batch of a table that is partitioned by month into parts. Rows keep their order.
-pub(crate) fn by_month(
-    spec: &TableSpec,
-    rows: &RecordBatch,
-    months: &[String],
-    sequence: i64,
-) -> Result<Vec<Part>, LakeError> {
+pub(crate) fn by_month(rows: &RecordBatch, months: &[String], sequence: i64) -> Vec<Part> {
     let mut chosen: std::collections::BTreeMap<&str, Vec<u32>> = std::collections::BTreeMap::new();
     for (row, month) in months.iter().enumerate() {
         chosen.entry(month).or_default().push(u32::try_from(row).unwrap_or(u32::MAX));
     }
-    let file = file_schema(spec);
-    chosen
-        .into_iter()
-        .map(|(month, chosen)| {
-            let rows = pick(spec, &file, rows, &UInt32Array::from(chosen), sequence)?;
-            Ok(Part { month: Some(month.to_owned()), rows })
-        })
-        .collect()
+    let part = |(month, chosen): (&str, Vec<u32>)| Part {
+        month: Some(month.to_owned()),
+        rows: rows.clone(),
+        chosen: UInt32Array::from(chosen),
+        sequence,
+    };
+    chosen.into_iter().map(part).collect()
 }
 
 /// The writer's settings for a table.
@@ -196,17 +152,23 @@ pub(crate) fn properties(spec: &TableSpec, zstd_level: i32) -> WriterProperties 
         if DISTINCT.contains(&column.name) {
             builder = builder.set_column_dictionary_enabled(path(), false);
         }
-        if BOUNDLESS.contains(&column.name) {
-            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
-        }
-        if spec.statistics.contains(&column.name) {
-            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::Page);
-        }
+        builder = builder.set_column_statistics_enabled(path(), bounds_of(spec, column.name));
     }
     if spec.name == schema::EVENTS.name {
         builder = builder.set_sorting_columns(Some(sorting(spec)));
     }
     builder.build()
+}
+
+/// Where the bounds of a column are kept: for each page where they let readers skip.
+fn bounds_of(spec: &TableSpec, column: &str) -> EnabledStatistics {
+    if spec.statistics.contains(&column) {
+        EnabledStatistics::Page
+    } else if BOUNDLESS.contains(&column) {
+        EnabledStatistics::None
+    } else {
+        EnabledStatistics::Chunk
+    }
 }
 
 /// `events` files are sorted by event, person, time: an event filter prunes, and a person's events are a run.

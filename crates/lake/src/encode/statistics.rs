@@ -1,8 +1,10 @@
 //! The statistics of a file as the log has them: what lets readers skip it.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use event_model::Timestamp;
 use serde_json::{Map, Value};
 
@@ -13,41 +15,108 @@ const LONGEST_BYTES: usize = 64;
 
 /// `numRecords`, and for the columns that the table names `minValues`, `maxValues` and `nullCount`.
 pub(crate) fn of(spec: &TableSpec, rows: &RecordBatch) -> Value {
-    let (mut least, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
+    let mut known = Known::default();
     for name in spec.statistics {
-        let Some(column) = rows.column_by_name(name) else { continue };
-        if let Some((low, high)) = bounds(column) {
-            least.insert((*name).to_owned(), low);
-            largest.insert((*name).to_owned(), high);
+        if let Some(column) = rows.column_by_name(name) {
+            known.add(name, column);
         }
-        nulls.insert((*name).to_owned(), Value::from(column.null_count()));
     }
-    serde_json::json!({
-        "numRecords": rows.num_rows(),
-        "minValues": least,
-        "maxValues": largest,
-        "nullCount": nulls,
-    })
+    known.into_value(rows.num_rows())
 }
 
-fn bounds(column: &ArrayRef) -> Option<(Value, Value)> {
+/// What is known of a file's columns while it is written: bounds, and how many rows are null.
+#[derive(Default)]
+pub(super) struct Known(BTreeMap<String, (Option<Bounds>, usize)>);
+
+/// The least and the largest value of a column.
+enum Bounds {
+    Number(i64, i64),
+    Date(i32, i32),
+    Instant(i64, i64),
+    Text(String, String),
+}
+
+impl Known {
+    /// Takes in the rows of a row group.
+    pub(super) fn add(&mut self, name: &str, column: &ArrayRef) {
+        let (known, nulls) = self.0.entry(name.to_owned()).or_default();
+        *nulls += column.logical_null_count();
+        *known = match (known.take(), bounds(column)) {
+            (Some(known), Some(more)) => known.and(more),
+            (known, more) => known.or(more),
+        };
+    }
+
+    /// As the log has it.
+    pub(super) fn into_value(self, rows: usize) -> Value {
+        let (mut least, mut largest, mut nulls) = (Map::new(), Map::new(), Map::new());
+        for (name, (bounds, count)) in self.0 {
+            if let Some((low, high)) = bounds.map(Bounds::into_values) {
+                least.insert(name.clone(), low);
+                largest.insert(name.clone(), high);
+            }
+            nulls.insert(name, Value::from(count));
+        }
+        serde_json::json!({ "numRecords": rows, "minValues": least, "maxValues": largest, "nullCount": nulls })
+    }
+}
+
+impl Bounds {
+    /// Of the rows of both; `None` if they are not of one kind.
+    fn and(self, other: Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Number(low, high), Self::Number(other_low, other_high)) => {
+                Self::Number(low.min(other_low), high.max(other_high))
+            }
+            (Self::Date(low, high), Self::Date(other_low, other_high)) => {
+                Self::Date(low.min(other_low), high.max(other_high))
+            }
+            (Self::Instant(low, high), Self::Instant(other_low, other_high)) => {
+                Self::Instant(low.min(other_low), high.max(other_high))
+            }
+            (Self::Text(low, high), Self::Text(other_low, other_high)) => {
+                Self::Text(low.min(other_low), high.max(other_high))
+            }
+            _ => return None,
+        })
+    }
+
+    fn into_values(self) -> (Value, Value) {
+        let instant = |micros| Value::from(Timestamp(micros).to_string());
+        match self {
+            Self::Number(low, high) => (Value::from(low), Value::from(high)),
+            Self::Date(low, high) => (date(low), date(high)),
+            Self::Instant(low, high) => (instant(low), instant(high)),
+            Self::Text(low, high) => (Value::from(at_most(&low)), Value::from(at_least(&high))),
+        }
+    }
+}
+
+fn bounds(column: &ArrayRef) -> Option<Bounds> {
     match column.data_type() {
         DataType::Int64 => {
             let column = column.as_primitive::<Int64Type>();
-            Some((Value::from(min(column)?), Value::from(max(column)?)))
+            Some(Bounds::Number(min(column)?, max(column)?))
         }
         DataType::Date32 => {
             let column = column.as_primitive::<Date32Type>();
-            Some((date(min(column)?), date(max(column)?)))
+            Some(Bounds::Date(min(column)?, max(column)?))
         }
         DataType::Timestamp(..) => {
             let column = column.as_primitive::<TimestampMicrosecondType>();
-            let instant = |micros| Value::from(Timestamp(micros).to_string());
-            Some((instant(min(column)?), instant(max(column)?)))
+            Some(Bounds::Instant(min(column)?, max(column)?))
         }
         DataType::Utf8 => {
             let column = column.as_string::<i32>();
-            Some((Value::from(at_most(min_string(column)?)), Value::from(at_least(max_string(column)?))))
+            Some(Bounds::Text(min_string(column)?.to_owned(), max_string(column)?.to_owned()))
+        }
+        DataType::Dictionary(..) => {
+            let column = column.as_dictionary_opt::<Int32Type>()?;
+            let texts = column.values().as_string_opt::<i32>()?;
+            // Each text is looked at once, however many rows have it.
+            let occupied = column.occupancy();
+            let used = || occupied.set_indices().map(|number| texts.value(number));
+            Some(Bounds::Text(used().min()?.to_owned(), used().max()?.to_owned()))
         }
         _ => None,
     }
@@ -77,7 +146,7 @@ fn at_least(text: &str) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{Date32Array, DictionaryArray, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -100,12 +169,15 @@ mod tests {
     #[test]
     fn bounds_are_written_as_the_protocol_has_them() {
         let check = |column: ArrayRef, low: &str, high: &str| {
-            assert_eq!(bounds(&column), Some((Value::from(low), Value::from(high))));
+            let found = bounds(&column).map(Bounds::into_values);
+            assert_eq!(found, Some((Value::from(low), Value::from(high))));
         };
         check(Arc::new(Date32Array::from(vec![Some(19_782), None, Some(-1)])), "1969-12-31", "2024-02-29");
         let instants = TimestampMicrosecondArray::from(vec![0, 1_500]).with_timezone("UTC");
         check(Arc::new(instants), "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.001500Z");
         check(Arc::new(StringArray::from(vec!["b", "a"])), "a", "b");
-        assert_eq!(bounds(&(Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef)), None);
+        let numbered = DictionaryArray::<Int32Type>::from_iter([Some("c"), Some("b"), None, Some("a")]);
+        check(Arc::new(numbered.slice(0, 3)), "b", "c");
+        assert!(bounds(&(Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef)).is_none());
     }
 }

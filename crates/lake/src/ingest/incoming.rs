@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray, Date32Array, RecordBatch, UInt32Array};
-use arrow::datatypes::{Date32Type, UInt32Type};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type, FieldRef, Int32Type, Schema, UInt32Type};
 use event_model::{Timestamp, columns};
 
 use crate::batch::{IncomingMessage, MESSAGE, QuarantineRow};
 use crate::column;
-use crate::encode::{Part, file_schema, pick};
+use crate::encode::Part;
 use crate::error::LakeError;
 use crate::ids::ids;
-use crate::schema::{EVENTS, incoming_events};
+use crate::schema::incoming_events;
 
 /// What of a batch does not change from attempt to attempt.
 pub(super) struct Incoming {
@@ -37,7 +38,7 @@ impl Incoming {
         quarantine: &[QuarantineRow],
     ) -> Result<Self, LakeError> {
         let expected = incoming_events();
-        if events.schema().fields() != expected.fields() {
+        if !is_as_expected(&events, &expected) {
             return Err(LakeError::Shape(format!("the columns are not those of incoming_events: {}", events.schema())));
         }
         let mut quarantined = vec![0; messages.len()];
@@ -69,6 +70,11 @@ impl Incoming {
     /// The ids of rows whose look-back reaches to before `floor`, each with the first day of receipt that counts.
     pub(super) fn before(&self, floor: i32, look_back_days: i32) -> HashMap<u128, i32> {
         let mut wanted = HashMap::new();
+        // Almost always nothing waited that long.
+        let earliest = self.order.iter().map(|(_, received, _)| *received).min();
+        if earliest.is_none_or(|earliest| Timestamp(earliest).days().saturating_sub(look_back_days) >= floor) {
+            return wanted;
+        }
         for (id, (_, received, _)) in self.ids.iter().zip(&self.order) {
             let first = Timestamp(*received).days().saturating_sub(look_back_days);
             if first < floor {
@@ -88,18 +94,52 @@ impl Incoming {
     }
 
     /// Some rows, given in the order of [`Self::sorted`], as one part a month.
-    pub(super) fn parts(&self, rows: &[u32], sequence: i64) -> Result<Vec<Part>, LakeError> {
-        let file = file_schema(&EVENTS);
+    pub(super) fn parts(&self, rows: &[u32], sequence: i64) -> Vec<Part> {
         let month_of = |row: &u32| self.month.get(*row as usize).copied().unwrap_or_default();
         rows.chunk_by(|one, other| month_of(one) == month_of(other))
             .map(|rows| {
                 let month = rows.first().map(month_of).unwrap_or_default();
-                let chosen = UInt32Array::from(rows.to_vec());
                 let name = format!("{:04}-{:02}", month.div_euclid(12), month.rem_euclid(12) + 1);
-                Ok(Part { month: Some(name), rows: pick(&EVENTS, &file, &self.events, &chosen, sequence)? })
+                let chosen = UInt32Array::from(rows.to_vec());
+                Part { month: Some(name), rows: self.events.clone(), chosen, sequence }
             })
             .collect()
     }
+}
+
+/// Whether a batch has the expected columns. Texts may come as dictionaries, and where there are none as nothing.
+fn is_as_expected(events: &RecordBatch, expected: &Schema) -> bool {
+    let found = events.schema();
+    let is_one = |(found, expected): (&FieldRef, &FieldRef)| {
+        let is_text = expected.data_type() == &DataType::Utf8;
+        let kind = match found.data_type() {
+            DataType::Dictionary(key, value) if is_text => **key == DataType::Int32 && **value == DataType::Utf8,
+            DataType::Null if is_text => expected.is_nullable() || events.num_rows() == 0,
+            kind => kind == expected.data_type(),
+        };
+        kind && found.name() == expected.name()
+    };
+    found.fields().len() == expected.fields().len() && found.fields().iter().zip(expected.fields()).all(is_one)
+}
+
+/// Of each row the place of its text among all texts in order, so that sorting compares numbers.
+fn ranks(column: &dyn Array) -> Result<Vec<u32>, LakeError> {
+    if column.data_type() == &DataType::Null {
+        return Ok(vec![0; column.len()]);
+    }
+    let numbered = cast(column, &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))?;
+    let numbered = numbered.as_dictionary::<Int32Type>();
+    let texts = numbered.values().as_string::<i32>();
+    let mut ordered: Vec<usize> = (0..texts.len()).collect();
+    ordered.sort_unstable_by_key(|number| texts.value(*number));
+    let mut rank = vec![0_u32; ordered.len()];
+    for (place, number) in ordered.into_iter().enumerate() {
+        if let Some(slot) = rank.get_mut(number) {
+            *slot = u32::try_from(place).unwrap_or(u32::MAX);
+        }
+    }
+    let rank_of = |number: &i32| usize::try_from(*number).ok().and_then(|number| rank.get(number)).copied();
+    Ok(numbered.keys().values().iter().map(|number| rank_of(number).unwrap_or(u32::MAX)).collect())
 }
 
 /// Months counted from year 0. Dates of one batch hardly differ, so the last one is remembered.
@@ -118,33 +158,17 @@ fn months(dates: &Date32Array) -> Vec<i32> {
         .collect()
 }
 
-/// The rows by month, event, person, time, and for equal ones in the total order. Names of events become ranks first,
-/// so that sorting compares numbers.
+/// The rows by month, event, person, time, and for equal ones in the total order.
 fn sort(events: &RecordBatch, month: &[i32]) -> Result<Vec<u32>, LakeError> {
-    let names = column::text(events, columns::EVENT)?;
-    let mut codes: HashMap<&str, u32> = HashMap::new();
-    let mut of_row = Vec::with_capacity(names.len());
-    for row in 0..names.len() {
-        let next = u32::try_from(codes.len()).unwrap_or(u32::MAX);
-        of_row.push(*codes.entry(names.value(row)).or_insert(next));
-    }
-    let mut ordered: Vec<(&str, u32)> = codes.into_iter().collect();
-    ordered.sort_unstable();
-    let mut rank = vec![0_u32; ordered.len()];
-    for (place, (_, code)) in ordered.iter().enumerate() {
-        if let Some(slot) = rank.get_mut(*code as usize) {
-            *slot = u32::try_from(place).unwrap_or(u32::MAX);
-        }
-    }
+    let of_row = ranks(column::any(events, columns::EVENT)?)?;
     let person = column::long(events, columns::PERSON_KEY)?.values();
     let timestamp = column::instant(events, columns::TIMESTAMP)?.values();
     let received = column::instant(events, columns::RECEIVED_AT)?.values();
     let position = column::integer(events, columns::POSITION)?.values();
     let rows = month.iter().zip(&of_row).zip(person).zip(timestamp).zip(received).zip(position).enumerate();
     let mut keys: Vec<_> = rows
-        .map(|(row, (((((month, code), person), timestamp), received), position))| {
-            let rank = rank.get(*code as usize).copied().unwrap_or(u32::MAX);
-            (*month, rank, *person, *timestamp, *received, *position, u32::try_from(row).unwrap_or(u32::MAX))
+        .map(|(row, (((((month, rank), person), timestamp), received), position))| {
+            (*month, *rank, *person, *timestamp, *received, *position, u32::try_from(row).unwrap_or(u32::MAX))
         })
         .collect();
     keys.sort_unstable();

@@ -286,7 +286,7 @@ struct Encoded {
 
 impl Encoded {
     async fn new(project: &ProjectLake, incoming: &Incoming, round: &Round) -> Result<Self, LakeError> {
-        let parts = incoming.parts(&round.choice.rows, round.sequence)?;
+        let parts = incoming.parts(&round.choice.rows, round.sequence);
         let adds = encode::write(&project.events, parts, project.settings.zstd_level).await?;
         Ok(Self { sequence: round.sequence, rows: round.choice.rows.clone(), adds })
     }

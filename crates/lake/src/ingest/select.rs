@@ -29,11 +29,11 @@ pub(super) fn choose(
     months: usize,
 ) -> Choice {
     let is_due = |row: usize| incoming.message.get(row).and_then(|message| is_done.get(*message)) == Some(&false);
-    let first = firsts(incoming, is_due);
+    let is_first = firsts(incoming, is_due, guards.batch_duplicates);
     let is_new = |row: &u32| {
         let Some(id) = incoming.ids.get(*row as usize) else { return false };
-        let is_first = !guards.batch_duplicates || first.get(id) == Some(row);
-        is_due(*row as usize) && is_open(*row) && is_first && !is_stored(*id)
+        let is_first = is_first.get(*row as usize) == Some(&true);
+        is_first && is_due(*row as usize) && is_open(*row) && !is_stored(*id)
     };
     let mut rows: Vec<u32> = incoming.sorted.iter().copied().filter(is_new).collect();
     let later = rows.split_off(end_of(&rows, incoming, months));
@@ -60,8 +60,13 @@ pub(super) fn choose(
     Choice { rows, counts, is_last: later.is_empty() }
 }
 
-/// The first row of each id in the total order; of rows that are equal there, the one of the earlier message.
-fn firsts(incoming: &Incoming, is_due: impl Fn(usize) -> bool) -> HashMap<u128, u32, Mixed> {
+/// Of each row whether it is the first of its id in the total order; of rows that are equal there, the one of the earlier
+/// message. With the guard off every row is.
+fn firsts(incoming: &Incoming, is_due: impl Fn(usize) -> bool, guard: bool) -> Vec<bool> {
+    let mut is_first = vec![true; incoming.ids.len()];
+    if !guard {
+        return is_first;
+    }
     let mut firsts: HashMap<u128, u32, Mixed> = HashMap::with_capacity_and_hasher(incoming.ids.len(), Mixed::default());
     let place = |row: u32| (incoming.order.get(row as usize), row);
     for (row, id) in incoming.ids.iter().enumerate() {
@@ -69,12 +74,14 @@ fn firsts(incoming: &Incoming, is_due: impl Fn(usize) -> bool) -> HashMap<u128, 
             continue;
         }
         let row = u32::try_from(row).unwrap_or(u32::MAX);
-        let first = firsts.entry(*id).or_insert(row);
-        if place(row) < place(*first) {
-            *first = row;
+        let Some(earlier) = firsts.insert(*id, row) else { continue };
+        let (first, later) = if place(row) < place(earlier) { (row, earlier) } else { (earlier, row) };
+        firsts.insert(*id, first);
+        if let Some(is_first) = is_first.get_mut(later as usize) {
+            *is_first = false;
         }
     }
-    firsts
+    is_first
 }
 
 /// Where the first `months` months of sorted rows end.
