@@ -20,6 +20,7 @@ mod gate;
 mod lake_problem;
 mod metrics;
 pub mod openapi;
+mod person;
 mod problem;
 mod replay;
 mod request_log;

@@ -5,6 +5,7 @@
 //!                         maintain: merge, persons, ledger, checkpoint, vacuum
 //!                         check: is every file there, does the equation hold
 //!                         read: versions, live ties, persons, a table provider   (feature `query`)
+//!                         person: all rows of one person
 //! ```
 //!
 //! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
@@ -23,6 +24,7 @@ mod ingest;
 mod lake;
 pub mod ledger;
 pub mod maintenance;
+pub mod person;
 pub mod persons;
 mod project;
 #[cfg(feature = "query")]
@@ -41,6 +43,7 @@ pub use error::LakeError;
 pub use lake::Lake;
 pub use ledger::LedgerTotals;
 pub use maintenance::{MaintenanceReport, MaintenanceSettings};
+pub use person::PersonIds;
 pub use project::ProjectLake;
 pub use quarantine::{QuarantineEntry, QuarantineFilter, QuarantinePage};
 pub use read::{At, ReadView, Reader, Versions};

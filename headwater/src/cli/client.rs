@@ -1,6 +1,7 @@
 //! The HTTP client of the command line: what the API takes, and problems as people want to read them.
 
 use std::fmt;
+use std::io::{BufRead as _, BufReader, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -173,6 +174,36 @@ impl Client {
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/json");
         self.read(request.send(body))
+    }
+
+    /// Posts JSON text and copies the answer, line by line and however long it takes; returns its last line.
+    ///
+    /// # Errors
+    /// A [`Refusal`], or that no whole answer came, or that it could not be written.
+    pub fn post_lines(&self, path: &str, body: &str, into: &mut dyn Write) -> anyhow::Result<String> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .config()
+            .timeout_global(None)
+            .build()
+            .header("Authorization", &self.authorization)
+            .header("Content-Type", "application/json");
+        let mut answer = request.send(body).map_err(|error| self.explain(&error))?;
+        let status = answer.status().as_u16();
+        if !(200..300).contains(&status) {
+            let headers = answer.headers().clone();
+            let body = answer.body_mut().read_to_vec().unwrap_or_default();
+            return Err(Refusal::of(status, &headers, &body).into());
+        }
+        let mut lines = BufReader::new(answer.body_mut().as_reader());
+        let (mut last, mut line) = (String::new(), String::new());
+        while lines.read_line(&mut line).with_context(|| format!("the answer of {} broke off", self.url))? > 0 {
+            into.write_all(line.as_bytes()).context("the answer could not be written")?;
+            std::mem::swap(&mut last, &mut line);
+            line.clear();
+        }
+        Ok(last)
     }
 
     fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {

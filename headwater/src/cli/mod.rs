@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod lake;
 mod period;
+mod person;
 mod quarantine;
 mod query;
 mod queue;
@@ -52,6 +53,9 @@ enum Command {
     /// Events that could not be used: list them, replay them after a fix.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// One person's data: everything that is kept of them.
+    #[command(subcommand)]
+    Person(person::PersonCommand),
     /// What is on its way into the lake: look at it, and try again what was given up on.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -94,6 +98,7 @@ fn dispatch(line: &CommandLine) -> anyhow::Result<Exit> {
         Command::Events(command) => command.run(line.output),
         Command::Query(command) => command.run(line.output),
         Command::Quarantine(command) => command.run(line.output),
+        Command::Person(command) => command.run(line.output),
         Command::Queue(command) => command.run(line.output),
         Command::Lake(command) => command.run(line.output),
         Command::Doctor(args) => doctor::run(args, line.output),

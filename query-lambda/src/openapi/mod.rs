@@ -5,6 +5,7 @@
 
 mod collector;
 mod document;
+mod persons;
 mod query;
 
 use serde_json::Value;

@@ -17,7 +17,7 @@ fresh and how complete they are, and what it cost; a question may name a version
 long as that version is kept. Every error is a problem (RFC 9457) with a stable code and what to do.";
 
 /// What every endpoint may answer.
-const ANY: &[ErrorCode] = &[
+pub(super) const ANY: &[ErrorCode] = &[
     ErrorCode::KeyMissing,
     ErrorCode::KeyUnknown,
     ErrorCode::KeyMismatch,
@@ -30,11 +30,12 @@ const ANY: &[ErrorCode] = &[
 ];
 
 /// What endpoints with a body may answer.
-const WITH_BODY: &[ErrorCode] =
+pub(super) const WITH_BODY: &[ErrorCode] =
     &[ErrorCode::InvalidJson, ErrorCode::BodyTimeout, ErrorCode::BodyTooLarge, ErrorCode::UnsupportedEncoding];
 
 /// What endpoints that read the lake may answer.
-const WITH_LAKE: &[ErrorCode] = &[ErrorCode::LakeUnavailable, ErrorCode::DataNewer, ErrorCode::QuestionTimeout];
+pub(super) const WITH_LAKE: &[ErrorCode] =
+    &[ErrorCode::LakeUnavailable, ErrorCode::DataNewer, ErrorCode::QuestionTimeout];
 
 /// What endpoints that run plans may answer.
 const WITH_PLAN: &[ErrorCode] = &[ErrorCode::TooManyQuestions, ErrorCode::QuestionMemory];
@@ -56,6 +57,7 @@ pub(super) fn document() -> Value {
     insights(&mut document);
     events(&mut document);
     schema(&mut document);
+    super::persons::endpoints(&mut document);
     quarantine(&mut document);
     ledger_and_flush(&mut document);
     queue(&mut document);
@@ -352,7 +354,7 @@ fn queue(document: &mut Document) {
 }
 
 const READ: &[&str] = &["apiKey", "apiKeyAsUser"];
-const ADMIN: &[&str] = &["adminKey", "adminKeyAsUser"];
+pub(super) const ADMIN: &[&str] = &["adminKey", "adminKeyAsUser"];
 
 fn security() -> Value {
     let scheme =
@@ -365,11 +367,11 @@ fn security() -> Value {
     })
 }
 
-fn project_header() -> Value {
+pub(super) fn project_header() -> Value {
     in_header("X-Project-Id", "The project; it must be the key's")
 }
 
-fn errors(lists: &[&[ErrorCode]]) -> Vec<ErrorCode> {
+pub(super) fn errors(lists: &[&[ErrorCode]]) -> Vec<ErrorCode> {
     let mut all: Vec<ErrorCode> = lists.concat();
     all.sort();
     all

@@ -5,6 +5,7 @@ mod access;
 mod events;
 mod insights;
 mod limits;
+mod persons;
 mod quarantine;
 mod schema;
 

@@ -1,0 +1,58 @@
+//! Which rows of a table are a person's.
+
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use event_model::columns;
+
+use super::{PersonIds, original};
+use crate::column;
+use crate::error::LakeError;
+use crate::schema::{EVENTS, IDENTITIES, PERSONS, QUARANTINE, TableSpec};
+
+const OF_EVENTS: &[&str] = &[columns::USER_ID, columns::ANONYMOUS_ID];
+const OF_IDENTITIES: &[&str] = &["left_type", "left_id", "right_type", "right_id"];
+const OF_QUARANTINE: &[&str] = &["original"];
+
+/// The tables that hold rows of persons.
+pub(crate) static TABLES: [&TableSpec; 4] = [&EVENTS, &PERSONS, &IDENTITIES, &QUARANTINE];
+
+/// The columns that [`mask`] needs.
+pub(crate) fn needs(spec: &TableSpec) -> &'static [&'static str] {
+    match spec.name {
+        name if name == QUARANTINE.name => OF_QUARANTINE,
+        name if name == IDENTITIES.name => OF_IDENTITIES,
+        _ => OF_EVENTS,
+    }
+}
+
+/// For each row whether it is the person's.
+///
+/// # Errors
+/// [`LakeError::Shape`] if the rows are not of that table.
+pub(crate) fn mask(spec: &TableSpec, rows: &RecordBatch, ids: &PersonIds) -> Result<BooleanArray, LakeError> {
+    match spec.name {
+        name if name == QUARANTINE.name => {
+            let originals = column::bytes(rows, "original")?;
+            Ok(originals.iter().map(|bytes| Some(bytes.is_some_and(|bytes| original::names(bytes, ids)))).collect())
+        }
+        name if name == IDENTITIES.name => {
+            let side = |kind, id| {
+                let (kinds, names) = (column::text(rows, kind)?, column::text(rows, id)?);
+                Ok::<_, LakeError>(kinds.iter().zip(names).map(|(kind, id)| match (kind, id) {
+                    (Some("user"), Some(id)) => ids.has_user(id),
+                    (Some(_), Some(id)) => ids.has_visitor(id),
+                    _ => false,
+                }))
+            };
+            let sides = side("left_type", "left_id")?.zip(side("right_type", "right_id")?);
+            Ok(sides.map(|(left, right)| Some(left || right)).collect())
+        }
+        _ => {
+            let (users, visitors) = (column::text(rows, columns::USER_ID)?, column::text(rows, columns::ANONYMOUS_ID)?);
+            let has = |column: &StringArray, row: usize, has: fn(&PersonIds, &str) -> bool| {
+                column.is_valid(row) && has(ids, column.value(row))
+            };
+            let is_theirs = |row| has(users, row, PersonIds::has_user) || has(visitors, row, PersonIds::has_visitor);
+            Ok((0..rows.num_rows()).map(|row| Some(is_theirs(row))).collect())
+        }
+    }
+}

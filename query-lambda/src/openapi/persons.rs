@@ -1,0 +1,41 @@
+//! The endpoints about one person.
+
+use event_model::ErrorCode;
+use serde_json::json;
+
+use super::document::{Answer, Document, Endpoint};
+use super::query::{ADMIN, ANY, WITH_BODY, WITH_LAKE, errors, project_header};
+use crate::person::PersonRequest;
+
+pub(super) fn endpoints(document: &mut Document) {
+    let examples =
+        vec![("a_user", json!({ "user_id": "user_1" })), ("one_id", json!({ "anonymous_id": "a-7", "ids": "exact" }))];
+    let request = Some((document.of::<PersonRequest>(), examples));
+    let example = [
+        json!({ "header": { "project": "shop", "ids": [{ "type": "user", "id": "user_1" }],
+            "versions": { "events": 17, "identities": 4, "persons": 2, "quarantine": 1 },
+            "exported_at": "2026-01-05T12:00:00Z" } }),
+        json!({ "table": "events", "row": { "event": "purchase", "timestamp": "2026-01-05T11:00:00Z", "user_id": "user_1" } }),
+        json!({ "end": { "rows": { "events": 1, "identities": 0, "persons": 0, "quarantine": 0 } } }),
+    ];
+    let answer = Answer {
+        status: 200,
+        description: "One JSON value a line: a header, the rows, and a last line with their numbers.",
+        media_type: "application/x-ndjson",
+        schema: json!({ "type": "string" }),
+        example: json!(example.map(|line| line.to_string()).join("\n")),
+    };
+    document.add(Endpoint {
+        method: "post",
+        path: "/api/v1/persons/export",
+        operation: "exportPerson",
+        summary: "Everything that is kept of a person",
+        description: "Every row of events, persons, identities and quarantine that names one of the person's ids, as of \
+                      the newest versions, which the first line names. An answer without its last line broke off.",
+        security: ADMIN,
+        parameters: vec![project_header()],
+        request,
+        answer,
+        errors: errors(&[ANY, WITH_BODY, WITH_LAKE, &[ErrorCode::InvalidBody]]),
+    });
+}
