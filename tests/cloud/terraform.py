@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,6 +37,16 @@ def mirror() -> str | None:
     return None
 
 
+def providers(folder: Path) -> set[str]:
+    """The providers that a module asks for, such as `hashicorp/aws`."""
+    return set(re.findall(r'source += "([^"]+)"', (folder / "versions.tf").read_text()))
+
+
+def lacks(folder: Path) -> set[str]:
+    """Those of them that are not on this machine."""
+    return {name for name in providers(folder) if not any(Path(mirror(), "registry.terraform.io", name).glob("*"))}
+
+
 class Terraform:
     """One folder with configuration."""
 
@@ -49,7 +60,7 @@ class Terraform:
             "TF_IN_AUTOMATION": "1",
             **(environment or {}),
         }
-        self.run("init", "-input=false", "-backend=false", f"-plugin-dir={mirror()}")
+        self.run("init", "-input=false", "-backend=false", f"-plugin-dir={mirror() or self.folder}")
 
     def run(self, command: str, *words: str, accept=(0,)) -> str:
         """Runs a command; its output."""

@@ -21,6 +21,8 @@ KNOWN_DRIFT = [
     "module.compactor.module.function.aws_lambda_function.function[0]: update logging_config",
     # It answers with a space after each comma.
     "module.event_queue.aws_sqs_queue.events[0]: update redrive_policy",
+    # It does not say that a bucket tells EventBridge.
+    "module.lake.aws_s3_bucket_notification.lake[0]: update eventbridge",
     "module.query.module.function.aws_lambda_function.function[0]: update logging_config",
 ]
 

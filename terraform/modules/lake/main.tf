@@ -62,6 +62,14 @@ resource "aws_s3_bucket_versioning" "lake" {
   }
 }
 
+# So that a change of projects.json can be told to whoever listens.
+resource "aws_s3_bucket_notification" "lake" {
+  count = var.create ? 1 : 0
+
+  bucket      = aws_s3_bucket.lake[0].id
+  eventbridge = true
+}
+
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   count = var.create ? 1 : 0
 

@@ -63,6 +63,13 @@ run "salts_of_visitor_ids_are_deleted_for_good_after_a_day_or_two" {
   }
 }
 
+run "a_change_of_projects_is_told" {
+  assert {
+    condition     = aws_s3_bucket_notification.lake[0].eventbridge
+    error_message = "Nobody hears of a change."
+  }
+}
+
 run "a_key_of_ones_own_encrypts_the_bucket" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1"
