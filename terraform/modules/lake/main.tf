@@ -1,4 +1,5 @@
-# The bucket: tables below `lake/`, projects.json below `config/`, the functions' code below `packages/`.
+# The bucket: tables below `lake/`, projects.json and the salts of visitor ids below `config/`, the functions' code below
+# `packages/`, large answers for a day below `answers/`.
 
 data "aws_caller_identity" "current" {}
 
@@ -102,6 +103,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
+  rule {
+    id     = "answers"
+    status = "Enabled"
+
+    filter {
+      prefix = "answers/"
+    }
+
+    expiration {
+      days = 1
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
   # The salts of daily visitor ids: once they are gone, nobody can tell which visitor had which id. A day's salt is of
   # use until the next midnight; S3 counts from the midnight after it was made, and then deletes what it hid.
   rule {
@@ -119,6 +137,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     noncurrent_version_expiration {
       noncurrent_days = 1
     }
+  }
+}
+
+# A page that asks a question is sent to a link into the bucket where the answer is large. The link is what opens it, so
+# any page may follow one.
+resource "aws_s3_bucket_cors_configuration" "lake" {
+  count = var.create ? 1 : 0
+
+  bucket = aws_s3_bucket.lake[0].id
+
+  cors_rule {
+    allowed_methods = ["GET", "HEAD"]
+    allowed_origins = ["*"]
+    max_age_seconds = 86400
   }
 }
 

@@ -26,6 +26,7 @@ module "function" {
   environment = {
     HEADWATER_LAKE_URL           = var.lake.lake_url
     HEADWATER_PROJECTS_URL       = var.lake.projects_url
+    HEADWATER_ANSWERS_URL        = "s3://${coalesce(var.lake.bucket, "none")}/answers"
     HEADWATER_QUEUE_URL          = var.event_queue.queue_url
     HEADWATER_TIME_LIMIT_SECONDS = tostring(var.time_limit_seconds)
   }
@@ -46,6 +47,12 @@ module "function" {
         "${var.lake.bucket_arn}/lake/projects/*/_delta_log/00000000000000000000.json",
       ]
       condition = { Null = { "s3:if-none-match" = "false" } }
+    },
+    {
+      # Answers that Lambda does not hand on are fetched here, by a link that the function signs.
+      sid       = "KeepLargeAnswers"
+      actions   = ["s3:PutObject", "s3:GetObject"]
+      resources = ["${var.lake.bucket_arn}/answers/*"]
     },
     {
       # Of the whole bucket: with a condition on the prefix S3 would answer 403 instead of 404 for an object that is

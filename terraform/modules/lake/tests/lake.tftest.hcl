@@ -52,14 +52,12 @@ run "what_was_deleted_can_be_restored_for_a_week" {
   }
 }
 
-run "salts_of_visitor_ids_are_deleted_for_good_after_a_day_or_two" {
+run "salts_of_visitor_ids_and_large_answers_are_deleted_for_good_after_a_day_or_two" {
   assert {
-    condition = (
-      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].filter).prefix == "config/salts/" &&
-      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].expiration).days == 1 &&
-      one(aws_s3_bucket_lifecycle_configuration.lake[0].rule[2].noncurrent_version_expiration).noncurrent_days == 1
-    )
-    error_message = "Salts are kept."
+    condition = [for rule in aws_s3_bucket_lifecycle_configuration.lake[0].rule :
+      [one(rule.filter).prefix, one(rule.noncurrent_version_expiration).noncurrent_days] if try(one(rule.expiration).days, 0) == 1
+    ] == [["answers/", 1], ["config/salts/", 1]]
+    error_message = "Answers or salts are kept."
   }
 }
 

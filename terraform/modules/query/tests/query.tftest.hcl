@@ -33,15 +33,19 @@ variables {
   }
 }
 
-run "the_function_reads_and_may_write_nothing_but_empty_tables" {
+run "the_function_reads_and_may_write_nothing_but_empty_tables_and_large_answers" {
   assert {
     condition = [for statement in jsondecode(module.function.policy).Statement : statement.Sid if anytrue([
-    for action in statement.Action : !can(regex("^(s3:(GetObject|ListBucket)|sqs:Get.*|logs:.*)$", action))])] == ["MakeEmptyTables"]
+    for action in statement.Action : !can(regex("^(s3:(GetObject|ListBucket)|sqs:Get.*|logs:.*)$", action))])] == ["MakeEmptyTables", "KeepLargeAnswers"]
     error_message = "The function may do more than read."
   }
   assert {
     condition     = jsondecode(module.function.policy).Statement[1].Condition.Null["s3:if-none-match"] == "false"
     error_message = "The function may overwrite the beginning of a log."
+  }
+  assert {
+    condition     = jsondecode(module.function.policy).Statement[2].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
+    error_message = "Answers may be put elsewhere."
   }
   assert {
     condition     = output.url == "https://mocked.execute-api.eu-central-1.amazonaws.com"
@@ -73,6 +77,10 @@ run "a_lake_that_the_function_may_not_read_is_refused" {
 run "nothing_is_made_where_nothing_is_wanted" {
   variables {
     create = false
+  }
+  assert {
+    condition     = jsondecode(module.function.policy).Statement[2].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
+    error_message = "Answers may be put elsewhere."
   }
   assert {
     condition     = output.url == null && output.function_arn == null
