@@ -2,9 +2,12 @@
 
 Each patch says what is missing and what would happen without it.
 """
+import json
 import os
+import re
 import sys
 import types
+import uuid
 
 # The account in ARNs.
 ACCOUNT = "123456789012"
@@ -66,12 +69,66 @@ def patch_event_sources() -> None:
     Queue.lambda_event_source_mappings = property(lambda self: {}, lambda self, mappings: None)
 
 
+def patch_budgets() -> None:
+    """Whom a budget tells and its tags are not answered: Terraform asks again for minutes."""
+    from moto.budgets.responses import BudgetsResponse
+
+    tags, create = {}, BudgetsResponse.create_budget
+
+    def create_budget(self):
+        tags[self._get_param("Budget")["BudgetName"]] = self._get_param("ResourceTags", [])
+        return create(self)
+
+    def describe_subscribers(self):
+        budget = self.backend.budgets[self._get_param("AccountId")][self._get_param("BudgetName")]
+        wanted = self._get_param("Notification")["NotificationType"]
+        subscribers = [told.subscribers for told in budget.notifications if told.details["NotificationType"] == wanted]
+        return json.dumps({"Subscribers": [subscriber for told in subscribers for subscriber in told]})
+
+    def list_tags(self):
+        return json.dumps({"ResourceTags": tags.get(self._get_param("ResourceARN").split("budget/")[-1], [])})
+
+    BudgetsResponse.create_budget = create_budget
+    BudgetsResponse.describe_subscribers_for_notification = describe_subscribers
+    BudgetsResponse.list_tags_for_resource = list_tags
+
+
+def add_cloudfront_policies() -> None:
+    """CloudFront's policies are missing. Here each is kept as the XML it was made of, and is answered by its id."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+    from werkzeug.wrappers import Request, Response
+
+    original = DomainDispatcherApplication.__call__
+    kinds = {"cache-policy": "CachePolicy", "origin-request-policy": "OriginRequestPolicy"}
+    made = {}
+
+    def call(self, environment, start_response):
+        version, _, rest = environment["PATH_INFO"].strip("/").partition("/")
+        kind, _, name = rest.partition("/")
+        if version != "2020-05-31" or kind not in kinds:
+            return original(self, environment, start_response)
+        request, element = Request(environment), kinds[kind]
+        if request.method == "POST":
+            name = str(uuid.uuid4())
+            config = re.sub(r"^<\?.*?\?>", "", request.get_data(as_text=True))
+            made[name] = f"<{element}><Id>{name}</Id><LastModifiedTime>2026-01-01T00:00:00Z</LastModifiedTime>{config}</{element}>"
+        elif request.method == "DELETE":
+            del made[name]
+            return Response(status=204)(environment, start_response)
+        answer = Response(made[name], 201 if request.method == "POST" else 200, {"ETag": "1"}, content_type="text/xml")
+        return answer(environment, start_response)
+
+    DomainDispatcherApplication.__call__ = call
+
+
 def main() -> None:
     os.environ.setdefault("MOTO_ACCOUNT_ID", ACCOUNT)
     patch_imports()
     patch_sqs()
     patch_tls()
     patch_event_sources()
+    patch_budgets()
+    add_cloudfront_policies()
     from moto.server import main as serve
 
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])

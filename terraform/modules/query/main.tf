@@ -55,6 +55,12 @@ module "function" {
       resources = ["${var.lake.bucket_arn}/answers/*"]
     },
     {
+      # What lies in quarantine and is usable now is sent again.
+      sid       = "Replay"
+      actions   = ["sqs:SendMessage"]
+      resources = [var.event_queue.queue_arn]
+    },
+    {
       # Of the whole bucket: with a condition on the prefix S3 would answer 403 instead of 404 for an object that is
       # not there, and "there is no next entry of the log" would look like trouble.
       sid       = "ListBucket"

@@ -57,7 +57,7 @@ variable "lake" {
 }
 
 variable "event_queue" {
-  description = "The queue whose depth the function tells: the module `event-queue`."
+  description = "The queue that the function measures, and replays quarantine into: the module `event-queue`."
   type = object({
     queue_url             = string
     queue_arn             = string
