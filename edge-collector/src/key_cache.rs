@@ -50,7 +50,7 @@ enum ReadingState {
 #[derive(Debug)]
 pub enum Lookup {
     /// Its project, and what the snapshot says about it.
-    Found(Arc<Project>, Key),
+    Found(Arc<Project>, Arc<Key>),
     /// Read the snapshot, tell [`KeyCache::loaded`], and look up again with the same time.
     Read,
     /// Answer with this.

@@ -5,6 +5,7 @@ mod collector;
 mod limiter;
 mod live;
 mod metrics;
+mod random;
 mod reply;
 mod router;
 mod salt;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use event_model::problem::MEDIA_TYPE;
+use event_model::project::hexadecimal;
 use event_model::{ErrorCode, Problem};
 use http::HeaderMap;
 
@@ -96,5 +97,5 @@ pub fn request_id(headers: &HeaderMap, random: [u8; 16]) -> String {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     let own = headers.get("x-request-id").and_then(|id| id.to_str().ok());
     let own = own.filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(allowed));
-    own.map_or_else(|| random.iter().map(|byte| format!("{byte:02x}")).collect(), str::to_owned)
+    own.map_or_else(|| hexadecimal(&random), str::to_owned)
 }

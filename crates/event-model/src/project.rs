@@ -190,8 +190,19 @@ fn yes() -> bool {
 /// SHA-256 of a key in lower-case hexadecimal: how keys are kept and looked up.
 #[must_use]
 pub fn key_hash(key: &str) -> String {
-    let digits = Sha256::digest(key.as_bytes()).into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+    hexadecimal(&Sha256::digest(key.as_bytes()))
+}
+
+/// Bytes as hexadecimal digits in small letters, two a byte.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 0xf));
+    }
+    text
 }
 
 /// When a key of ours was made: `hw_w_` or `hw_r_`, 8 hexadecimal digits of the second, 32 of randomness. `None` for
@@ -222,7 +233,7 @@ impl Key {
 /// A snapshot made ready for look-ups by key.
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
-    by_hash: HashMap<String, (usize, usize)>,
+    by_hash: HashMap<String, (std::sync::Arc<Project>, std::sync::Arc<Key>)>,
     projects: Vec<std::sync::Arc<Project>>,
     stale: Option<String>,
 }
@@ -252,32 +263,32 @@ impl Directory {
     /// As [`Self::parse`].
     pub fn new(snapshot: Snapshot) -> Result<Self, String> {
         let mut directory = Self::default();
-        for (place, project) in snapshot.projects.into_iter().enumerate() {
+        for project in snapshot.projects {
             if directory.projects.iter().any(|other| other.id == project.id) {
                 return Err(format!("project {} stands twice", project.id));
             }
-            for (key_place, key) in project.keys.iter().enumerate() {
-                if directory.by_hash.insert(key.sha256.to_ascii_lowercase(), (place, key_place)).is_some() {
+            let project = std::sync::Arc::new(project);
+            for key in &project.keys {
+                let found = (std::sync::Arc::clone(&project), std::sync::Arc::new(key.clone()));
+                if directory.by_hash.insert(key.sha256.to_ascii_lowercase(), found).is_some() {
                     return Err(format!("key {} of project {} stands twice", key.id, project.id));
                 }
             }
-            directory.projects.push(std::sync::Arc::new(project));
+            directory.projects.push(project);
         }
         Ok(directory)
     }
 
     /// The project and the key that a presented key names, whether valid or not.
     #[must_use]
-    pub fn find(&self, presented: &str) -> Option<(std::sync::Arc<Project>, Key)> {
+    pub fn find(&self, presented: &str) -> Option<(std::sync::Arc<Project>, std::sync::Arc<Key>)> {
         self.find_hashed(&key_hash(presented))
     }
 
     /// As [`Self::find`], for whoever keeps only the hash of a key.
     #[must_use]
-    pub fn find_hashed(&self, sha256: &str) -> Option<(std::sync::Arc<Project>, Key)> {
-        let (project, key) = *self.by_hash.get(sha256)?;
-        let project = self.projects.get(project)?;
-        Some((std::sync::Arc::clone(project), project.keys.get(key)?.clone()))
+    pub fn find_hashed(&self, sha256: &str) -> Option<(std::sync::Arc<Project>, std::sync::Arc<Key>)> {
+        self.by_hash.get(sha256).cloned()
     }
 
     /// Why the source cannot be read any more, where this is the last that could be: a key that is not found may be

@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use super::limiter::Limiter;
 use super::live::Hub;
 use super::metrics::{Metrics, ProtocolLabel, ReasonLabel, StatusLabel};
-use super::{CollectorSettings, body, reply};
+use super::{CollectorSettings, body, random, reply};
 use crate::live::admit_watcher;
 use crate::{
     Collected, Decoded, Entropy, RETRY_SECONDS, Reply, Request, Response, admit, at_once, collect, decode, pack,
@@ -114,22 +114,20 @@ impl Collector {
     /// The project that a key may watch.
     pub(super) fn watched_project(&self, key: &str, origin: Option<&str>) -> Result<Arc<Project>, Problem> {
         let found = self.find(key)?;
-        admit_watcher(found.as_ref().map(|(_, key)| key), origin, now())?;
+        admit_watcher(found.as_ref().map(|(_, key)| &**key), origin, now())?;
         found.map(|(project, _)| project).ok_or_else(|| ErrorCode::KeyUnknown.into())
     }
 
     /// Names a request, as its sender does or anew.
     pub(super) fn request_id(&self, headers: &HeaderMap) -> String {
-        let mut random = [0; 16];
         // Zeros where there is no randomness: an id that repeats only makes a log harder to read.
-        let _ = getrandom::fill(&mut random);
-        request_id(headers, random)
+        request_id(headers, random::bytes().unwrap_or_default())
     }
 
     /// Finds the key, checks it and takes a token of its project.
-    fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
+    fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<(Arc<Project>, Arc<Key>), Problem> {
         let found = self.find(decoded.key())?;
-        admit(found.as_ref().map(|(_, key)| key), decoded.origin(), now)?;
+        admit(found.as_ref().map(|(_, key)| &**key), decoded.origin(), now)?;
         let (project, key) = found.ok_or(ErrorCode::KeyUnknown)?;
         self.limiter
             .take(&project, Instant::now())
@@ -138,7 +136,7 @@ impl Collector {
     }
 
     /// Looks a key up.
-    fn find(&self, key: &str) -> Result<Option<(Arc<Project>, Key)>, Problem> {
+    fn find(&self, key: &str) -> Result<Option<(Arc<Project>, Arc<Key>)>, Problem> {
         let directory: Arc<Directory> = self
             .directory
             .get()
@@ -153,8 +151,7 @@ impl Collector {
 
     fn entropy(&self, now: Timestamp) -> Result<Entropy, Problem> {
         let unavailable = || Problem::from(ErrorCode::Internal).because("the system gives no random bytes");
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|_| unavailable())?;
+        let seed = random::bytes().map_err(|_| unavailable())?;
         let daily_salt = self.settings.salt.of_day(now.days()).ok_or_else(unavailable)?;
         Ok(Entropy { seed, daily_salt })
     }

@@ -1,5 +1,7 @@
 //! The core's replies as axum sends them.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -10,7 +12,11 @@ pub(super) fn send(reply: Reply) -> http::Response<Body> {
     let mut http = http::Response::new(Body::from(reply.body));
     *http.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in reply.headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
+        let value = match value {
+            Cow::Borrowed(value) => Ok(HeaderValue::from_static(value)),
+            Cow::Owned(value) => HeaderValue::try_from(value),
+        };
+        if let Ok(value) = value {
             http.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }

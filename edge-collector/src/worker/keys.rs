@@ -23,7 +23,7 @@ thread_local! {
 ///
 /// # Errors
 /// `key_unknown` or `snapshot_unavailable`, by the rule of [`KeyCache`].
-pub(super) async fn look_up(env: &Env, presented: &str, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
+pub(super) async fn look_up(env: &Env, presented: &str, now: Timestamp) -> Result<(Arc<Project>, Arc<Key>), Problem> {
     let look = || CACHE.with_borrow_mut(|cache| cache.look_up(presented, now));
     let mut found = look();
     if matches!(found, Lookup::Read) {

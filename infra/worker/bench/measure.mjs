@@ -72,10 +72,11 @@ async function steps() {
       await post(`${url}/?rounds=${rounds}&steps=${steps}`, bodies.fifty)
       return ((cpu() - before) / rounds) * 1e6
     })
-  const [collect, pack, sign] = [await micros(1), await micros(2), await micros(3)]
+  const [decode, collect, pack, sign] = [await micros(0), await micros(1), await micros(2), await micros(3)]
   await close()
   return {
-    collect_micros_an_event: collect / BATCH,
+    decode_micros_an_event: decode / BATCH,
+    collect_micros_an_event: (collect - decode) / BATCH,
     pack_micros_an_event: (pack - collect) / BATCH,
     sign_micros_a_request: sign - pack,
   }

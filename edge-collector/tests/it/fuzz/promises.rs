@@ -26,7 +26,7 @@ pub(super) const SECRET: &str = "s3cr3t-of-a-person";
 
 /// The core with two projects: one that changes nothing, one that has every rule.
 pub(super) struct Promises {
-    projects: [(Arc<Project>, Key); 2],
+    projects: [(Arc<Project>, Arc<Key>); 2],
     met: RefCell<BTreeMap<&'static str, usize>>,
 }
 
