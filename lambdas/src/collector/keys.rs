@@ -27,7 +27,7 @@ impl Keys {
     ///
     /// # Errors
     /// `key_unknown` or `snapshot_unavailable`.
-    pub(super) async fn look_up(&self, presented: &str, now: Timestamp) -> Result<(Arc<Project>, Key), Problem> {
+    pub(super) async fn look_up(&self, presented: &str, now: Timestamp) -> Result<(Arc<Project>, Arc<Key>), Problem> {
         let mut found = self.cache.lock().look_up(presented, now);
         if matches!(found, Lookup::Read) {
             self.read(now).await;
