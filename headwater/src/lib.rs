@@ -9,6 +9,7 @@
 //! ```
 
 pub mod cli;
+pub mod cost;
 pub mod demo;
 pub mod serve;
 

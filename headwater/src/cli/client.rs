@@ -189,7 +189,7 @@ impl Client {
             .build()
             .header("Authorization", &self.authorization)
             .header("Content-Type", "application/json");
-        let mut answer = request.send(body).map_err(|error| self.explain(&error))?;
+        let mut answer = self.follow(request.send(body).map_err(|error| self.explain(&error))?)?;
         let status = answer.status().as_u16();
         if !(200..300).contains(&status) {
             let headers = answer.headers().clone();
@@ -206,13 +206,33 @@ impl Client {
         Ok(last)
     }
 
-    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
-        let mut answer = answer.map_err(|error| self.explain(&error))?;
-        if let (303, Some(location)) = (answer.status().as_u16(), answer.headers().get("location")) {
-            // A large answer of a deployment on AWS. The link opens by itself: the key is nobody's business there.
-            let location = location.to_str().map_err(|_| anyhow!("{} answers a link that is none", self.url))?;
-            answer = self.agent.get(location).call().map_err(|error| anyhow!("the answer's link fails: {error}"))?;
+    /// Reads a path that answers text; `None` where a deployment does not have it.
+    ///
+    /// # Errors
+    /// That no answer came.
+    pub(super) fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("Authorization", &self.authorization);
+        let mut answer = request.call().map_err(|error| self.explain(&error))?;
+        if answer.status() != 200 {
+            return Ok(None);
         }
+        let text = answer.body_mut().read_to_string();
+        text.map(Some).map_err(|error| anyhow!("the answer of {} broke off: {error}", self.url))
+    }
+
+    /// The answer itself, where a deployment on AWS gives a large one by a link. It opens by itself: the key is nobody's
+    /// business there. However long it takes: what is large may.
+    fn follow(&self, answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
+        let (303, Some(location)) = (answer.status().as_u16(), answer.headers().get("location")) else {
+            return Ok(answer);
+        };
+        let location = location.to_str().map_err(|_| anyhow!("{} answers a link that is none", self.url))?;
+        let request = self.agent.get(location).config().timeout_global(None).build();
+        request.call().map_err(|error| anyhow!("the answer's link fails: {error}"))
+    }
+
+    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
+        let mut answer = self.follow(answer.map_err(|error| self.explain(&error))?)?;
         let status = answer.status().as_u16();
         let headers = answer.headers().clone();
         let body = answer

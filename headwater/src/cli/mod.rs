@@ -4,6 +4,7 @@ pub mod client;
 pub mod exit;
 pub mod output;
 
+mod cost;
 mod doctor;
 mod events;
 mod lake;
@@ -64,6 +65,7 @@ enum Command {
     Lake(lake::LakeCommand),
     /// Look at everything that a server needs, and say what to do about what is wrong.
     Doctor(doctor::DoctorArgs),
+    Cost(cost::CostArgs),
     /// Print completions for a shell: `headwater completions bash > /etc/bash_completion.d/headwater`.
     Completions {
         /// The shell.
@@ -102,6 +104,7 @@ fn dispatch(line: &CommandLine) -> anyhow::Result<Exit> {
         Command::Queue(command) => command.run(line.output),
         Command::Lake(command) => command.run(line.output),
         Command::Doctor(args) => doctor::run(args, line.output),
+        Command::Cost(args) => cost::run(args, line.output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut CommandLine::command(), "headwater", &mut script);
