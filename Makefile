@@ -116,11 +116,13 @@ test-tools: $(CACHE)/python/.installed $(NPM_FOLDERS:%=%/node_modules/.installed
 	@cargo nextest --version >/dev/null 2>&1 || { printf '== installing cargo-nextest (a few minutes)\n' >&2; cargo install --locked --debug --root $(TOOLS) cargo-nextest; }
 	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
 
-$(CACHE)/python/.installed: tests/sdks/python/requirements.txt
-	$(call say,installing the Python SDKs that tests run)
+PYTHON_PACKAGES := tests/sdks/python/requirements.txt tests/readers/requirements.txt
+
+$(CACHE)/python/.installed: $(PYTHON_PACKAGES)
+	$(call say,installing the Python packages that tests run)
 	mkdir -p $(CACHE)
 	python3 -m venv --clear $(CACHE)/python
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check $(PYTHON_PACKAGES:%=-r %)
 	touch $@
 
 %/node_modules/.installed: %/package-lock.json

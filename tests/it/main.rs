@@ -7,6 +7,7 @@ mod bad_inputs;
 mod browser;
 mod crash;
 mod live;
+mod readers;
 mod scenarios;
 mod segment_sdks;
 mod sqs_pipeline;
