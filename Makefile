@@ -68,14 +68,14 @@ test: test-tools worker ## Install what the tests need and run all of them
 	$(call say,running the tests)
 	cargo nextest run --locked --workspace --profile $(NEXTEST_PROFILE)
 	$(call say,deploying to an imitated AWS and asking there)
-	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-worker cloud-examples cloud-deployment cloud-faults
+	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-worker cloud-examples cloud-deployment cloud-collector cloud-faults
 
 .PHONY: test-cloud
 test-cloud: test-tools worker build-lambdas ## Deploy examples/minimal to an imitated AWS with Terraform, send events through it, and live through bad days
-	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-worker cloud-examples cloud-deployment cloud-faults
+	$(MAKE) --no-print-directory -j3 --output-sync=target cloud-modules cloud-worker cloud-examples cloud-deployment cloud-collector cloud-faults
 
 # They spend most of their time waiting.
-CLOUD_TESTS := cloud-modules cloud-worker cloud-examples cloud-deployment cloud-faults
+CLOUD_TESTS := cloud-modules cloud-worker cloud-examples cloud-deployment cloud-collector cloud-faults
 .PHONY: $(CLOUD_TESTS)
 $(CLOUD_TESTS): cloud-%:
 	cd tests/cloud && $(PYTHON) -B -m unittest -v test_$*
