@@ -1,4 +1,4 @@
-"""The collector as a function, from an SDK to an answer, and the function that tells the edge who may send."""
+"""What runs without Cloudflare, from an SDK to an answer, large ones too; and the function that tells the edge who may send."""
 import hashlib
 import json
 import subprocess
@@ -81,6 +81,24 @@ class Functions(unittest.TestCase):
             self.assertEqual([series["total"] for series in answer["result"]["series"]], [4, 3])
             objects = self.moto.client("s3").list_objects_v2(Bucket=stage.name, Prefix="config/salts/")["Contents"]
             self.assertEqual([found["Size"] for found in objects], [32] * len(objects))
+
+    def test_an_answer_that_lambda_would_not_carry_is_fetched_by_its_link(self):
+        with Stage(self.folder, self.moto, "large-answers", PROJECTS) as stage:
+            variables = {"HEADWATER_QUEUE_URL": stage.queue_url, "HEADWATER_SALTS_URL": f"s3://{stage.name}/config/salts"}
+            with Front([self.start("collector", 0, stage.name, 512, variables)], "nobody asks for it") as front:
+                for number in range(70):
+                    event = {"event": "Told", "user_id": f"user-{number}", "properties": {"story": f"{number:06}" * 16_000}}
+                    self.assertEqual(self.post(front, WRITE_KEY, event)[0], 200)
+            stage.drain()
+            query = stage.start("query").wait_until_ready()
+            question = {"period": {"last": {"value": 2, "unit": "day"}}, "limit": 100}
+            status, found = ask(query, "POST", "/api/v1/events/query", API_KEY, question)
+            self.assertEqual((status, found["content_type"], found["expires_seconds"]), (303, "application/json", 900))
+            self.assertGreater(found["bytes"], 6_000_000)
+            with urllib.request.urlopen(found["location"], timeout=30) as answer:
+                events = json.loads(answer.read())["events"]
+            stories = sorted(event["properties"]["story"][:6] for event in events)
+            self.assertEqual(stories, [f"{number:06}" for number in range(70)])
 
     def post(self, front, write_key, event):
         headers = {"Authorization": f"Bearer {write_key}", "Content-Type": "application/json", "User-Agent": "one browser"}
