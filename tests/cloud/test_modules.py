@@ -1,4 +1,5 @@
 """Each Terraform module against its own tests, on a provider that makes nothing, and against its readme."""
+import json
 import os
 import re
 import subprocess
@@ -68,6 +69,13 @@ class Modules(unittest.TestCase):
         handed = (FOLDER / "collector-cloudflare/main.tf").read_text()
         for name in outer:
             self.assertRegex(handed, rf"(?m)^  {name} += var\.{name}$")
+
+    def test_the_catalog_has_the_columns_of_the_reference(self):
+        tables = {table["name"]: table for table in json.loads((FOLDER / "catalog/tables.json").read_text())}
+        reference = (terraform.ROOT / "docs/reference/columns.md").read_text()
+        names = re.findall(r"(?m)^\| `(\w+)` \|", reference)
+        self.assertGreater(len(names), 40)
+        self.assertEqual([column["name"] for column in tables["events"]["columns"]], names)
 
     def test_the_figures_of_the_dashboard_are_in_the_line_that_the_compactor_logs(self):
         source = (terraform.ROOT / "lambdas/src/compactor.rs").read_text()

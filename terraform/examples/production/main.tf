@@ -166,3 +166,10 @@ module "observability" {
     tag     = var.budget_by_tag ? { key = "deployment", value = var.name } : null
   }
 }
+
+module "catalog" {
+  source = "../../modules/catalog"
+
+  name = var.name
+  lake = module.lake
+}

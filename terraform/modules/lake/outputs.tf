@@ -22,3 +22,8 @@ output "kms_key_arn" {
   description = "The key that encrypts the bucket; null where it is one of S3."
   value       = var.kms_key_arn
 }
+
+output "project_ids" {
+  description = "Ids of the projects in projects.json."
+  value       = var.create ? jsondecode(file(var.projects_file)).projects[*].id : []
+}

@@ -10,7 +10,7 @@ locals {
   alarms = merge(
     {
       dead-letters = {
-        description = "Messages could not be stored, however often they were tried. They are kept for 14 days: docs/operations/deploy-to-aws.md says how to put them back."
+        description = "Messages could not be stored, however often they were tried. They are kept for 14 days: docs/operations/incidents.md says how to put them back."
         namespace   = "AWS/SQS"
         metric      = "ApproximateNumberOfMessagesVisible"
         dimensions  = { QueueName = var.event_queue.dead_letter_queue_name }
@@ -30,7 +30,7 @@ locals {
         periods     = 3
       }
       quarantine = {
-        description = "More than ${var.quarantined_events} events an hour cannot be used. They are kept with the reason: docs/operations/deploy-to-aws.md."
+        description = "More than ${var.quarantined_events} events an hour cannot be used. They are kept with the reason: docs/operations/incidents.md."
         namespace   = local.namespace
         metric      = "quarantined"
         dimensions  = {}

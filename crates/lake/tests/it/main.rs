@@ -10,6 +10,7 @@
     reason = "in a test a failed assumption is a failed test, also in its helpers"
 )]
 
+mod catalog;
 mod check;
 mod drains;
 mod faults;
