@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use event_model::project::SharedDirectory;
 use event_model::{ErrorCode, Problem, ProjectId, Timestamp};
 use event_queue::{Compression, Queue};
-use lake::Lake;
-use query_lambda::{Control, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
+use lake::{Lake, PersonIds};
+use query_lambda::{Control, Erased, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
 
 /// What the function that answers may use of the writing side.
 pub(crate) struct CloudControl {
@@ -62,6 +62,11 @@ impl Control for CloudControl {
             oldest_seconds: stats.oldest_age.map(|age| age.as_secs()),
             approximate: stats.approximate,
         })
+    }
+
+    /// Needs rights that the function that answers does not have: it only reads the tables.
+    async fn erase(&self, _: &ProjectId, _: PersonIds, _: bool) -> Result<Erased, Problem> {
+        Err(not_here("persons cannot be erased yet by the function that answers questions"))
     }
 
     async fn redrive(&self) -> Result<Redriven, Problem> {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use event_model::{EventId, Problem, ProjectId, Reason};
+use lake::{PersonIds, Receipt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,6 +21,10 @@ pub trait Control: Send + Sync {
 
     /// What the queue holds, of all projects together.
     async fn queue_status(&self) -> Result<QueueStatus, Problem>;
+
+    /// Erases a person: from the queue, the tables, their logs and earlier versions. With `forbid` nothing of the person is
+    /// stored afterwards either. An erase that breaks off is recorded and finished later.
+    async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem>;
 
     /// Puts all dead letters back into the queue, of all projects. Durable when it returns.
     async fn redrive(&self) -> Result<Redriven, Problem>;
@@ -45,6 +50,65 @@ pub struct Replayed {
     pub still_rejected: u64,
     /// Rows whose original is not whole, so that it cannot be decoded again.
     pub not_replayable: u64,
+}
+
+/// The receipt of an erase.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Erased {
+    /// Names the erase, and nobody.
+    pub erasure: String,
+    /// What was done to each table.
+    pub tables: Vec<ErasedTable>,
+    /// Dead letters with events of the person that were put back into the queue, so that their other events are stored.
+    pub redriven_messages: u64,
+    /// Messages that cannot be read at all, in quarantine or as dead letters, so that nobody can say whom they name. They
+    /// are kept.
+    pub unreadable_messages: u64,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// What an erase did to one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ErasedTable {
+    /// The table.
+    pub table: String,
+    /// The version that the erase made: the oldest that can be read from now on.
+    pub version: u64,
+    /// Rows that were removed; of `quarantine`: emptied.
+    pub rows: u64,
+    /// Files that were searched.
+    pub files_searched: u64,
+    /// The size of the files that were searched.
+    pub bytes_scanned: u64,
+    /// Files that were written anew without the rows.
+    pub files_rewritten: u64,
+    /// Files that were deleted: those that held the rows, and all others that only earlier versions named.
+    pub files_deleted: u64,
+    /// Entries and checkpoints of the log that were deleted, or written anew without statistics of those files.
+    pub log_files: u64,
+}
+
+impl From<Receipt> for Erased {
+    fn from(receipt: Receipt) -> Self {
+        let table = |table: lake::erase::ErasedTable| ErasedTable {
+            table: table.table.to_owned(),
+            version: table.version,
+            rows: table.rows,
+            files_searched: table.files_searched,
+            bytes_scanned: table.bytes_scanned,
+            files_rewritten: table.files_rewritten,
+            files_deleted: table.files_deleted,
+            log_files: table.log_files,
+        };
+        Self {
+            erasure: receipt.erasure,
+            tables: receipt.tables.into_iter().map(table).collect(),
+            redriven_messages: 0,
+            unreadable_messages: receipt.unreadable_messages,
+            elapsed_ms: receipt.elapsed_ms,
+        }
+    }
 }
 
 /// What the queue holds, of all projects together.

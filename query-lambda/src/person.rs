@@ -16,6 +16,8 @@ pub(crate) struct PersonRequest {
     anonymous_id: Option<String>,
     /// `all`: all ids that are the same person by now. `exact`: this id alone.
     ids: Ids,
+    /// Only of an erase: also what is received of the person later is not stored.
+    forbid: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -42,6 +44,11 @@ impl PersonRequest {
             return Err(refuse("This id is one that clients send by mistake for many people: it names nobody."));
         }
         Ok(id)
+    }
+
+    /// Whether nothing of the person is to be stored afterwards either.
+    pub(crate) fn forbids(&self) -> bool {
+        self.forbid
     }
 
     /// Whether that id alone is meant.

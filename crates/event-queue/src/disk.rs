@@ -174,6 +174,34 @@ impl DiskQueue {
         answered.await.map_err(|_| stopped())?
     }
 
+    /// Ends the file that is written to. Returns a cut: what was sent until now lies in files before it, which are deleted
+    /// one by one as soon as all of their messages are acknowledged or dead.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`] if the queue has stopped.
+    pub async fn cut(&self) -> Result<u64, QueueError> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.commands.send(Command::Cut(answer)).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())
+    }
+
+    /// Whether there are files of messages from before a cut.
+    #[must_use]
+    pub fn holds_before(&self, cut: u64) -> bool {
+        self.shared.state.lock().segments.range(..cut).next().is_some()
+    }
+
+    /// Writes the files of dead letters anew without those that were put back. `false`: some of these still wait, so that
+    /// their letters have to stay for now.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`] or [`QueueError::Full`]; nothing is lost by it.
+    pub async fn compact_letters(&self) -> Result<bool, QueueError> {
+        let (answer, answered) = oneshot::channel();
+        self.shared.commands.send(Command::CompactLetters(answer)).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+
     fn take(&self, max: usize, visibility: Duration) -> (TakenWithFiles, Option<Duration>) {
         let mut state = self.shared.state.lock();
         let taken = state.backlog.take(max, visibility, self.shared.clock.monotonic());

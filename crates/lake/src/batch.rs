@@ -67,7 +67,7 @@ pub struct IngestReport {
 /// What became of one message's events. The three add up to what the message carried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageCounts {
-    /// Rows added to `events`.
+    /// Rows added to `events`, those included that were left out at once because their person was erased.
     pub stored: u32,
     /// Events that rows added to `quarantine` stand for ([`QuarantineRow::events`]).
     pub quarantined: u32,

@@ -13,6 +13,7 @@ use crate::append::{Rows, Tries};
 use crate::column;
 use crate::commit::says;
 use crate::encode::texts;
+use crate::erase::{Out, readable_from};
 use crate::error::LakeError;
 use crate::ids::{Index, RowKind, ids, number};
 use crate::schema::{ACTION, EDGE_ID};
@@ -23,6 +24,8 @@ use crate::tables::Table;
 #[derive(Debug, Default)]
 pub(crate) struct Edges {
     pairs: HashMap<u128, Last>,
+    /// The last erase that is seen in it.
+    readable_from: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,10 @@ impl RowKind for Edges {
     fn forget(&mut self, floor: i32) {
         self.pairs.retain(|_, last| last.received_at.days() >= floor);
     }
+
+    fn anew(&self) -> Self {
+        Self { pairs: HashMap::new(), readable_from: self.readable_from }
+    }
 }
 
 fn pair(parts: [&str; 4]) -> u128 {
@@ -92,6 +99,7 @@ pub(crate) async fn append_ties(
     index: &mut Index<Edges>,
     ties: &[Tie],
     floor: i32,
+    out: Out<'_>,
 ) -> Result<usize, LakeError> {
     if ties.is_empty() {
         return Ok(0);
@@ -102,11 +110,19 @@ pub(crate) async fn append_ties(
     let mut tries = Tries::new(table, settings);
     loop {
         let this = tries.begin().await?;
+        out.list.refresh(out.table, floor).await?;
+        // A pair whose tie was erased is not tied any more.
+        let readable_from = readable_from(table, &this.snapshot).await?;
+        if index.kind.readable_from != readable_from {
+            *index = Index::default();
+            index.kind.readable_from = readable_from;
+        }
         index.refresh(table, &this.snapshot, this.last, floor).await?;
         let old = ordered.iter().filter(|tie| tie.received_at.days() < index.floor());
         let wanted = old.map(|tie| (number(tie.edge_id), tie.received_at.days() - days)).collect();
         let older = index.older(table, &this.snapshot, &wanted).await?;
-        let chosen = choose(&ordered, index, &older, settings.guards.row_ids);
+        let let_in: Vec<&Tie> = ordered.iter().copied().filter(|tie| !out.list.is_tie_out(tie)).collect();
+        let chosen = choose(&let_in, index, &older, settings.guards.row_ids);
         if chosen.is_empty() {
             return Ok(0);
         }

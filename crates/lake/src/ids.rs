@@ -46,6 +46,11 @@ pub(crate) trait RowKind: Default + Send {
 
     /// Forgets what was received before that day.
     fn forget(&mut self, _floor: i32) {}
+
+    /// What an index that begins anew starts with.
+    fn anew(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// The ids of one table.
@@ -75,7 +80,8 @@ impl<K: RowKind> Index<K> {
     ) -> Result<(), LakeError> {
         // A clock that jumped back, or a table that did: begin anew.
         if floor < self.floor || self.covered > sequence {
-            *self = Self { files: std::mem::take(&mut self.files), floor, ..Self::default() };
+            let kind = self.kind.anew();
+            *self = Self { files: std::mem::take(&mut self.files), floor, kind, ..Self::default() };
         }
         self.evict(floor);
         if self.covered == sequence {

@@ -5,7 +5,7 @@
 //!                         maintain: merge, persons, ledger, checkpoint, vacuum
 //!                         check: is every file there, does the equation hold
 //!                         read: versions, live ties, persons, a table provider   (feature `query`)
-//!                         person: all rows of one person
+//!                         person, erase: all rows of one person, to show or to remove
 //! ```
 //!
 //! Only this crate writes to object storage, and a file that no Delta commit names does not exist.
@@ -16,6 +16,7 @@ pub mod check;
 mod column;
 pub mod commit;
 mod encode;
+pub mod erase;
 pub mod error;
 pub mod files;
 mod identities;
@@ -39,6 +40,7 @@ pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
 pub use check::{CheckReport, Damage, Depth};
+pub use erase::{Erasure, Receipt};
 pub use error::LakeError;
 pub use lake::Lake;
 pub use ledger::LedgerTotals;

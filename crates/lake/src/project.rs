@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use event_model::{ProjectId, Timestamp};
 use object_store::ObjectStore;
+use object_store::path::Path;
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::batch::{IngestBatch, IngestReport};
+use crate::erase::KeptOut;
 use crate::error::LakeError;
 use crate::identities::Edges;
 use crate::ids::{EventIds, Index};
@@ -29,10 +31,16 @@ pub struct ProjectLake {
     pub(crate) identities: Arc<Table>,
     pub(crate) ledger: Arc<Table>,
     pub(crate) persons: Arc<Table>,
+    pub(crate) kept_out: Arc<Table>,
+    /// Where its files lie that are no table's.
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) folder: Path,
     pub(crate) reader: Arc<Reader>,
     /// Inside one process a single ingest of a project at a time: two would only conflict.
     pub(crate) writing: Mutex<Writing>,
     pub(crate) names: Mutex<Names>,
+    /// Inside one process one erase after the other.
+    pub(crate) erasing: Mutex<()>,
     /// When maintenance last looked for files and entries of the log that may go.
     pub(crate) swept: parking_lot::Mutex<Option<Timestamp>>,
 }
@@ -43,6 +51,7 @@ pub(crate) struct Writing {
     pub(crate) events: Index<EventIds>,
     pub(crate) quarantine: Index<RowIds>,
     pub(crate) identities: Index<Edges>,
+    pub(crate) kept_out: KeptOut,
 }
 
 impl ProjectLake {
@@ -56,13 +65,16 @@ impl ProjectLake {
         id: ProjectId,
         settings: LakeSettings,
     ) -> Result<Self, LakeError> {
-        let (events, quarantine, identities, ledger, persons) = futures::try_join!(
+        let (events, quarantine, identities, ledger, persons, kept_out) = futures::try_join!(
             open(store, url, &schema::EVENTS),
             open(store, url, &schema::QUARANTINE),
             open(store, url, &schema::IDENTITIES),
             open(store, url, &schema::LEDGER),
             open(store, url, &schema::PERSONS),
+            open(store, url, &schema::KEPT_OUT),
         )?;
+        let folder = Path::from_url_path(url.path())
+            .map_err(|error| LakeError::damaged(url.as_str(), format!("not a place in a store: {error}")))?;
         let tables = (Arc::clone(&events), Arc::clone(&identities), Arc::clone(&persons));
         let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone()));
         Ok(Self {
@@ -73,9 +85,13 @@ impl ProjectLake {
             identities,
             ledger,
             persons,
+            kept_out,
+            store: Arc::clone(store),
+            folder,
             reader,
             writing: Mutex::default(),
             names: Mutex::default(),
+            erasing: Mutex::default(),
             swept: parking_lot::Mutex::default(),
         })
     }

@@ -91,8 +91,18 @@ pub static PERSONS: TableSpec = TableSpec {
     application: "persons",
 };
 
+/// Who was erased and stays out. It names nobody: it holds hashes.
+pub static KEPT_OUT: TableSpec = TableSpec {
+    name: "kept_out",
+    meaning: "One row a hash of an id that was erased: of a person, or of an event.",
+    columns: KEPT_OUT_COLUMNS,
+    partitioned: true,
+    statistics: &[columns::RECEIVED_AT, columns::INGEST_SEQ],
+    application: "kept_out",
+};
+
 /// All tables of a project, in the order in which they are made.
-pub static TABLES: [&TableSpec; 5] = [&EVENTS, &QUARANTINE, &IDENTITIES, &LEDGER, &PERSONS];
+pub static TABLES: [&TableSpec; 6] = [&EVENTS, &QUARANTINE, &IDENTITIES, &LEDGER, &PERSONS, &KEPT_OUT];
 
 /// Names a row of `quarantine`: a hash of the message id and the position.
 pub const ROW_ID: &str = "row_id";
@@ -104,6 +114,13 @@ pub const MESSAGE_ID: &str = "message_id";
 pub const EDGE_ID: &str = "edge_id";
 /// Where in the total order the calls stand that set the traits of a row of `persons`.
 pub const TRAITS_PLACES: &str = "traits_places";
+
+/// The hash of an id in `kept_out`.
+pub const KEPT_OUT_HASH: &str = "hash";
+/// What the id in a row of `kept_out` names.
+pub const KEPT_OUT_KIND: &str = "kind";
+/// Until when what is received stays out.
+pub const KEPT_OUT_UNTIL: &str = "until";
 
 const fn column(name: &'static str, kind: ColumnType, nullable: bool, meaning: &'static str) -> Column {
     Column { name, kind, nullable, meaning }
@@ -174,6 +191,25 @@ const LEDGER_COLUMNS: &[Column] = &[
         ColumnType::Int64,
         false,
         "The ingest commit that names the message: an `ingest_seq` of `events`.",
+    ),
+    column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
+    MONTH_RECEIVED,
+];
+
+const KEPT_OUT_COLUMNS: &[Column] = &[
+    column(KEPT_OUT_HASH, ColumnType::Binary, false, "The first 16 bytes of SHA-256 over the kind and the id."),
+    column(KEPT_OUT_KIND, ColumnType::Utf8, false, "`person` or `event`."),
+    column(
+        KEPT_OUT_UNTIL,
+        ColumnType::Timestamp,
+        true,
+        "Of a person: what was received until then stays out; null: everything. The newest row of an id counts.",
+    ),
+    column(
+        columns::RECEIVED_AT,
+        ColumnType::Timestamp,
+        false,
+        "Of a person: when the row was added. Of an event: when it was received.",
     ),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The number of the commit to this table that added the row."),
     MONTH_RECEIVED,

@@ -1,5 +1,8 @@
 //! What tests share: the shop's traffic, the scenario reader, faulty queues and stores.
 
+/// Looks for texts in every byte of a folder or store.
+#[cfg(feature = "canaries")]
+pub mod canaries;
 /// A queue that delivers each message several times in any order and loses acknowledgements.
 pub mod faulty_queue;
 /// An object store that fails before, during or after an operation, by script or seed.

@@ -48,6 +48,12 @@ impl LakeCommand {
                 tell(&format!("{} {project}/{damage}", style.red("damaged")));
                 exit = Exit::Found;
             }
+            if report.unfinished_erasures > 0 {
+                let count = report.unfinished_erasures;
+                tell(&format!(
+                    "{project}: {count} persons are being erased; the server finishes that, also after a crash"
+                ));
+            }
             if report.quarantined_in_flight > 0 {
                 let count = report.quarantined_in_flight;
                 tell(&format!(
@@ -132,6 +138,7 @@ fn to_json(reports: &[(ProjectId, CheckReport)]) -> Value {
                 "stored": report.ledger.stored, "quarantined": report.ledger.quarantined,
                 "duplicates": report.ledger.duplicates,
             },
+            "unfinished_erasures": report.unfinished_erasures,
             "elapsed_ms": report.elapsed_ms,
         })
     };

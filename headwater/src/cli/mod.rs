@@ -54,7 +54,7 @@ enum Command {
     /// Events that could not be used: list them, replay them after a fix.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
-    /// One person's data: everything that is kept of them.
+    /// One person's data: show everything that is kept of them, or erase it.
     #[command(subcommand)]
     Person(person::PersonCommand),
     /// What is on its way into the lake: look at it, and try again what was given up on.

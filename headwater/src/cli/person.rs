@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 
 use super::client::ApiAccess;
 use super::exit::Exit;
-use super::output::{Format, tell};
+use super::output::{self, Format, Table, cell, tell};
 
 /// What can be done with one person's data.
 #[derive(Subcommand, Debug)]
 pub(crate) enum PersonCommand {
     /// Everything that is kept of a person, as lines of JSON: a header, the rows, and how many there are.
     Export(ExportArgs),
+    /// Remove a person from everything that is kept, for good: tables, quarantine, queue, earlier versions.
+    Erase(EraseArgs),
 }
 
 /// Whose data.
@@ -44,10 +46,26 @@ pub(crate) struct ExportArgs {
     file: Option<PathBuf>,
 }
 
+/// `headwater person erase user_1 --yes`.
+#[derive(Args, Debug)]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    access: ApiAccess,
+    #[command(flatten)]
+    who: Who,
+    /// Also keep out what is received of the person later.
+    #[arg(long)]
+    forbid: bool,
+    /// It cannot be taken back: nothing is done without this.
+    #[arg(long)]
+    yes: bool,
+}
+
 impl PersonCommand {
-    pub(super) fn run(&self, _format: Format) -> anyhow::Result<Exit> {
+    pub(super) fn run(&self, format: Format) -> anyhow::Result<Exit> {
         match self {
             Self::Export(args) => export(args),
+            Self::Erase(args) => erase(args, format),
         }
     }
 }
@@ -79,5 +97,36 @@ fn export(args: &ExportArgs) -> anyhow::Result<Exit> {
     };
     let counts: Vec<String> = rows.iter().map(|(table, rows)| format!("{rows} of {table}")).collect();
     tell(&format!("rows: {}", counts.join(", ")));
+    Ok(Exit::Done)
+}
+
+/// The columns of the receipt.
+const COLUMNS: &[&str] =
+    &["table", "version", "rows", "files_searched", "bytes_scanned", "files_rewritten", "files_deleted", "log_files"];
+
+fn erase(args: &EraseArgs, format: Format) -> anyhow::Result<Exit> {
+    if !args.yes {
+        anyhow::bail!(
+            "an erase cannot be taken back; `headwater person export` shows what would go. Add --yes to do it"
+        );
+    }
+    let mut body = args.who.to_json();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("forbid".to_owned(), args.forbid.into());
+    }
+    // However long it takes.
+    let receipt = args.access.client()?.post_lines("/api/v1/persons/erase", &body.to_string(), &mut io::sink())?;
+    let receipt: Value = serde_json::from_str(&receipt).context("the server did not answer with a receipt")?;
+    output::print(format, &receipt, || {
+        let mut table = Table::new(COLUMNS.iter().copied());
+        let tables = receipt.get("tables").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        table.rows = tables.iter().map(|row| COLUMNS.iter().map(|column| cell(row.get(column))).collect()).collect();
+        table
+    })?;
+    if let Some(unreadable) = receipt.get("unreadable_messages").and_then(Value::as_u64).filter(|count| *count > 0) {
+        tell(&format!(
+            "{unreadable} messages cannot be read at all, so that nobody can say whom they name; they are kept"
+        ));
+    }
     Ok(Exit::Done)
 }

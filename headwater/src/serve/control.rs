@@ -1,18 +1,24 @@
 //! What the query side asks of the writing side: flush, replay, and what waits.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use batch_compactor::{Compactor, CompactorError};
 use event_model::project::SharedDirectory;
 use event_model::{ErrorCode, Problem, ProjectId};
 use event_queue::disk::DiskQueue;
-use event_queue::{Compression, ProjectStats, Queue};
-use lake::{Lake, LakeError};
-use query_lambda::{Control, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
+use event_queue::{Compression, Envelope, ProjectStats, Queue};
+use lake::maintenance::MaintenanceSettings;
+use lake::{Erasure, Lake, LakeError, PersonIds, ProjectLake};
+use query_lambda::{Control, Erased, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
 
 /// Rows of quarantine that are read and sent at a time.
 const PAGE: usize = 500;
+/// How long an erase waits for the queue to delete the files of what was drained.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Seconds after which trying again makes sense.
 const RETRY_SECONDS: u32 = 5;
 
@@ -70,6 +76,12 @@ impl Control for LocalControl {
         })
     }
 
+    async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem> {
+        let lake = self.lake.project(project).await.map_err(lake_problem)?;
+        let erasure = lake.begin_erasure(ids, forbid).await.map_err(lake_problem)?;
+        self.finish_erasure(&lake, &erasure).await
+    }
+
     async fn redrive(&self) -> Result<Redriven, Problem> {
         let mut messages = 0;
         for some in self.queue.dead_sequences().chunks(PAGE) {
@@ -80,6 +92,65 @@ impl Control for LocalControl {
 }
 
 impl LocalControl {
+    /// Finishes the erasures of a project that were cut off.
+    ///
+    /// # Errors
+    /// Of the queue or the lake: they stay recorded.
+    pub(crate) async fn finish_erasures(&self, project: &ProjectId) -> Result<(), Problem> {
+        let lake = self.lake.project(project).await.map_err(lake_problem)?;
+        for erasure in lake.erasures().await.map_err(lake_problem)? {
+            self.finish_erasure(&lake, &erasure).await?;
+        }
+        Ok(())
+    }
+
+    /// The queue first: what is drained from now on stays out, and the lake forgets the request at its end.
+    async fn finish_erasure(&self, lake: &ProjectLake, erasure: &Erasure) -> Result<Erased, Problem> {
+        lake.keep_out(erasure).await.map_err(lake_problem)?;
+        let started = Instant::now();
+        let (redriven_messages, unreadable_letters) = self.clear_queue(lake.id(), &erasure.ids).await?;
+        let receipt = lake.finish_erasure(erasure, &MaintenanceSettings::default()).await.map_err(lake_problem)?;
+        let mut erased = Erased { redriven_messages, ..receipt.into() };
+        erased.unreadable_messages += unreadable_letters;
+        erased.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(erased)
+    }
+
+    /// Drains all that was sent until now, dead letters of the person included, and waits until its files are deleted.
+    /// Returns how many dead letters that were, and how many cannot be read.
+    async fn clear_queue(&self, project: &ProjectId, ids: &PersonIds) -> Result<(u64, u64), Problem> {
+        let (mut theirs, mut unreadable) = (Vec::new(), 0);
+        for letter in self.queue.dead_letters(usize::MAX).await.map_err(queue_problem)? {
+            match Envelope::decode(&letter.body) {
+                Ok(envelope) if envelope.project == *project && names(&envelope, ids) => theirs.push(letter.sequence),
+                Ok(_) => {}
+                Err(_) => unreadable += u64::from(letter.project.is_none_or(|of| of == *project)),
+            }
+        }
+        let redriven = self.queue.redrive(&theirs).await.map_err(queue_problem)? as u64;
+        let cut = self.queue.cut().await.map_err(queue_problem)?;
+        match self.compactor.flush().await {
+            Ok(_) => {}
+            Err(CompactorError::Queue(error)) => return Err(queue_problem(error)),
+            Err(error) => {
+                return Err(Problem::from(ErrorCode::LakeUnavailable).retry_after(RETRY_SECONDS).because(error));
+            }
+        }
+        let patience = Instant::now() + QUEUE_PATIENCE;
+        while self.queue.holds_before(cut) {
+            if Instant::now() > patience {
+                let why = "the queue still holds messages from before the erase; it is recorded and will be finished";
+                return Err(Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(why));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        if redriven > 0 && !self.queue.compact_letters().await.map_err(queue_problem)? {
+            let why = "the files of dead letters could not be written anew; the erase is recorded and will be finished";
+            return Err(Problem::from(ErrorCode::QueueUnavailable).retry_after(RETRY_SECONDS).because(why));
+        }
+        Ok((redriven, unreadable))
+    }
+
     async fn project_stats(&self, project: &ProjectId) -> Result<ProjectStats, Problem> {
         let stats = self.queue.project_stats(project).await.map_err(queue_problem)?;
         stats.ok_or_else(|| Problem::from(ErrorCode::Internal).because("the queue does not tell projects apart"))
@@ -100,6 +171,16 @@ impl LocalControl {
         let stats = self.queue.stats().await.map_err(queue_problem)?;
         Ok(stats.events_sent.map(|sent| sent.saturating_sub(of_others)))
     }
+}
+
+/// Whether a message has events of the person, rejected ones included.
+fn names(envelope: &Envelope, ids: &PersonIds) -> bool {
+    let is_theirs = |event: &event_model::Event| {
+        event.user_id.as_deref().is_some_and(|id| ids.has_user(id))
+            || event.anonymous_id.as_deref().is_some_and(|id| ids.has_visitor(id))
+            || event.previous_id.as_deref().is_some_and(|id| ids.has_user(id) || ids.has_visitor(id))
+    };
+    envelope.events.iter().any(is_theirs) || envelope.rejected.iter().any(|row| ids.are_named_in(&row.original.0))
 }
 
 fn lake_problem(error: LakeError) -> Problem {

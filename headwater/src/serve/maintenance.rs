@@ -6,11 +6,13 @@ use std::time::Duration;
 use lake::Lake;
 use lake::maintenance::MaintenanceSettings;
 
+use super::control::LocalControl;
 use super::stop::Stop;
 
 /// Goes round all projects again and again until the stop. What fails is tried again in the next round.
-pub(crate) async fn run(lake: Arc<Lake>, interval: Duration, mut stop: Stop) {
-    let settings = MaintenanceSettings::default();
+pub(crate) async fn run(lake: Arc<Lake>, control: Arc<LocalControl>, interval: Duration, mut stop: Stop) {
+    // Those need the queue as well.
+    let settings = MaintenanceSettings { erasures: false, ..MaintenanceSettings::default() };
     loop {
         tokio::select! {
             () = stop.requested() => return,
@@ -27,6 +29,10 @@ pub(crate) async fn run(lake: Arc<Lake>, interval: Duration, mut stop: Stop) {
             // A round under way is finished project by project, so that a stop does not wait for all of them.
             if stop.is_requested() {
                 return;
+            }
+            if let Err(problem) = control.finish_erasures(&id).await {
+                let cause = problem.cause.as_deref().unwrap_or_default();
+                tracing::warn!(project = %id, cause, "an erase could not be finished yet");
             }
             // What it did is logged by the lake, step by step.
             if let Err(error) = async { lake.project(&id).await?.maintain(&settings).await }.await {

@@ -93,7 +93,9 @@ impl Server {
             compactor: Arc::clone(&compactor),
             directory: directory.clone(),
         });
-        let questions = QueryService::new(Arc::clone(&lake), directory.clone(), control, args.query(), &mut registry)?;
+        let as_control: Arc<dyn query_lambda::Control> = Arc::clone(&control) as _;
+        let questions =
+            QueryService::new(Arc::clone(&lake), directory.clone(), as_control, args.query(), &mut registry)?;
         let inside = Inside { queue, directory, metrics: Metrics::new(registry), drains };
         let app = application(Arc::new(collector), Arc::new(questions), Arc::new(inside));
 
@@ -109,7 +111,7 @@ impl Server {
                 let (compactor, stop) = (Arc::clone(&compactor), background_stop.receiver());
                 async move { compactor.run(stop).await }
             }),
-            tokio::spawn(maintenance::run(lake, args.maintenance_interval(), background_stop)),
+            tokio::spawn(maintenance::run(lake, control, args.maintenance_interval(), background_stop)),
         ];
         Ok(Self {
             address,

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::document::{Answer, Document, Endpoint};
 use super::query::{ADMIN, ANY, WITH_BODY, WITH_LAKE, errors, project_header};
+use crate::control::{Erased, ErasedTable};
 use crate::person::PersonRequest;
 
 pub(super) fn endpoints(document: &mut Document) {
@@ -37,5 +38,45 @@ pub(super) fn endpoints(document: &mut Document) {
         request,
         answer,
         errors: errors(&[ANY, WITH_BODY, WITH_LAKE, &[ErrorCode::InvalidBody]]),
+    });
+    let examples =
+        vec![("a_user", json!({ "user_id": "user_1" })), ("for_good", json!({ "user_id": "user_1", "forbid": true }))];
+    let request = Some((document.of::<PersonRequest>(), examples));
+    let table = ErasedTable {
+        table: "events".to_owned(),
+        version: 18,
+        rows: 15,
+        files_searched: 9,
+        bytes_scanned: 65_536,
+        files_rewritten: 3,
+        files_deleted: 7,
+        log_files: 12,
+    };
+    let example = Erased {
+        erasure: "7d0f3c9be0a94f0c8a4c6f1b2d3e4f50".to_owned(),
+        tables: vec![table],
+        elapsed_ms: 140,
+        ..Erased::default()
+    };
+    let answer = Answer::json("The receipt.", document.of::<Erased>(), json!(example));
+    document.add(Endpoint {
+        method: "post",
+        path: "/api/v1/persons/erase",
+        operation: "erasePerson",
+        summary: "Erase a person",
+        description: "Removes every row that names one of the person's ids from all tables, empties their rows of \
+                      quarantine, takes them out of the queue, and deletes the files, statistics and versions that still \
+                      held them: earlier versions answer `version_gone` from then on. What was received until then never \
+                      comes back. It cannot be taken back. An erase that breaks off is recorded and finished later.",
+        security: ADMIN,
+        parameters: vec![project_header()],
+        request,
+        answer,
+        errors: errors(&[
+            ANY,
+            WITH_BODY,
+            WITH_LAKE,
+            &[ErrorCode::InvalidBody, ErrorCode::NotSupported, ErrorCode::QueueUnavailable, ErrorCode::QueueFull],
+        ]),
     });
 }

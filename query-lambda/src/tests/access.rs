@@ -61,6 +61,7 @@ async fn a_key_does_only_what_its_scope_says() {
     assert_eq!(ask(&deployment, &[("authorization", "Bearer hw_a_admin")]).await.status, 200, "admin includes read");
     for (method, path) in [
         ("POST", "/api/v1/flush"),
+        ("POST", "/api/v1/persons/erase"),
         ("POST", "/api/v1/persons/export"),
         ("POST", "/api/v1/quarantine/replay"),
         ("GET", "/api/v1/queue"),

@@ -20,14 +20,15 @@ use event_model::{ErrorCode, Event, EventId, Problem, Project, ProjectId, Reason
 use event_queue::memory::MemoryQueue;
 use event_queue::{Compression, Envelope, Geo, Outgoing, Queue};
 use http::{HeaderMap, Request, StatusCode};
-use lake::{Lake, LakeSettings};
+use lake::maintenance::MaintenanceSettings;
+use lake::{Lake, LakeSettings, PersonIds};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use crate::{Control, QueryService, QuerySettings, QueueSide, QueueStatus, Redriven, Replayed, Selection};
+use crate::{Control, Erased, QueryService, QuerySettings, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 
 pub(super) const READ: &str = "hw_r_read";
 pub(super) const ADMIN: &str = "hw_a_admin";
@@ -54,6 +55,7 @@ pub(super) struct Reply {
 pub(super) struct LocalControl {
     queue: Arc<MemoryQueue>,
     compactor: Compactor,
+    lake: Arc<Lake>,
     pub(super) replays: Mutex<Vec<Selection>>,
 }
 
@@ -68,7 +70,7 @@ impl Deployment {
         let queue = Arc::new(MemoryQueue::default());
         let as_queue: Arc<dyn Queue> = Arc::clone(&queue) as Arc<dyn Queue>;
         let compactor = Compactor::new(as_queue, Arc::clone(&lake), CompactorSettings::default());
-        let control = Arc::new(LocalControl { queue, compactor, replays: Mutex::default() });
+        let control = Arc::new(LocalControl { queue, compactor, lake: Arc::clone(&lake), replays: Mutex::default() });
         let directory = SharedDirectory::new(directory());
         let mut registry = Registry::default();
         let as_control: Arc<dyn Control> = Arc::clone(&control) as Arc<dyn Control>;
@@ -198,6 +200,12 @@ impl Control for LocalControl {
     async fn queue_status(&self) -> Result<QueueStatus, Problem> {
         let stats = self.queue.stats().await.unwrap();
         Ok(QueueStatus { waiting_messages: stats.visible, events: stats.events, ..QueueStatus::default() })
+    }
+
+    async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem> {
+        let shop = self.lake.project(project).await.unwrap();
+        let erasure = shop.begin_erasure(ids, forbid).await.unwrap();
+        Ok(shop.finish_erasure(&erasure, &MaintenanceSettings::default()).await.unwrap().into())
     }
 
     async fn redrive(&self) -> Result<Redriven, Problem> {

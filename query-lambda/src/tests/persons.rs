@@ -71,3 +71,35 @@ async fn a_request_names_one_person() {
         assert_eq!(reply.problem().1, "invalid_body", "{body}");
     }
 }
+
+#[tokio::test]
+async fn an_erased_person_is_gone_from_every_answer_and_earlier_versions_are_refused() {
+    let deployment = shop().await;
+    let trend = |version: Option<u64>| {
+        let mut question = json!({ "kind": "trend", "display": "total", "period": { "from": "2026-01-01", "to": "2026-01-31" },
+            "series": [{ "measure": "unique_persons" }] });
+        if let Some(version) = version {
+            question["table_version"] = json!(version);
+        }
+        question
+    };
+    let path = "/api/v1/insights/query";
+    let before = deployment.post(path, &trend(None)).await.json();
+    assert_eq!(before["result"]["series"][0]["total"], 2);
+    let receipt = deployment.post("/api/v1/persons/erase", &json!({ "anonymous_id": "a1" })).await.json();
+    assert_eq!(
+        (&receipt["tables"][0]["table"], &receipt["tables"][0]["rows"]),
+        (&json!("events"), &json!(3)),
+        "{receipt}"
+    );
+    assert_eq!(deployment.post(path, &trend(None)).await.json()["result"]["series"][0]["total"], 1);
+    let version = before["meta"]["versions"]["events"].as_u64().unwrap();
+    let (status, code, detail) = deployment.post(path, &trend(Some(version))).await.problem();
+    assert_eq!((status, code.as_str()), (410, "version_gone"));
+    assert!(detail.contains(&receipt["tables"][0]["version"].to_string()), "{detail}");
+    assert_eq!(export(&deployment, json!({ "user_id": "ada@example.com" })).await.len(), 2);
+    assert_eq!(
+        deployment.post("/api/v1/persons/erase", &json!({ "user_id": "null" })).await.problem().1,
+        "invalid_body"
+    );
+}

@@ -95,8 +95,16 @@ impl LoadedLetters {
         let kept: Vec<(u64, u64)> = removals.into_iter().filter(|(from, _)| keep(*from)).collect();
         let header_bytes = HEADER_BYTES * u64::try_from(self.files.len()).unwrap_or(u64::MAX);
         let worthwhile = self.files.len() > 8 || all.saturating_sub(header_bytes) > 2 * alive;
-        if self.files.is_empty() || self.damaged || !worthwhile || !kept.is_empty() {
+        if self.files.is_empty() || !worthwhile || !kept.is_empty() {
             return Ok(());
+        }
+        self.rewrite(files, writer).map(drop)
+    }
+
+    /// Writes what is alive to one new file and deletes the old ones; `false`: one is damaged, and all stay as they are.
+    pub(super) fn rewrite(&mut self, files: &dyn Files, writer: &mut LettersWriter) -> io::Result<bool> {
+        if self.damaged {
+            return Ok(false);
         }
         let mut letters = Vec::new();
         for LiveLetter { file, found, .. } in self.live.values() {
@@ -121,13 +129,18 @@ impl LoadedLetters {
             files.sync_directory()?;
             self.files.remove(&number);
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 impl LettersWriter {
     pub(super) fn new(next_number: u32) -> Self {
         Self { next_number, open: None }
+    }
+
+    /// What is written next goes to a new file.
+    pub(super) fn end_file(&mut self) {
+        self.open = None;
     }
 
     /// The file in use and its length.

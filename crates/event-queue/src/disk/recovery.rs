@@ -89,8 +89,7 @@ pub(super) fn recover(files: &dyn Files, settings: &DiskSettings, instance: u64)
     files.sync_directory()?;
     totals.all_deleted(files)?;
 
-    // Twice the limit: a smaller setting must not make yesterday's messages unreadable.
-    let max_record = settings.max_message_bytes.saturating_mul(2).max(16 << 20);
+    let max_record = settings.max_record_bytes();
     let mut letter_numbers: Vec<u32> = numbers(&names, letters::SUFFIX);
     letter_numbers.sort_unstable();
     let mut writer = LettersWriter::new(letter_numbers.last().copied().unwrap_or(0) + 1);

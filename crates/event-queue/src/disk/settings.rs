@@ -37,6 +37,11 @@ impl Default for DiskSettings {
 }
 
 impl DiskSettings {
+    /// The largest record that is read. Twice the limit: a smaller setting must not make yesterday's messages unreadable.
+    pub(super) fn max_record_bytes(&self) -> usize {
+        self.max_message_bytes.saturating_mul(2).max(16 << 20)
+    }
+
     /// The size at which a segment is closed.
     pub(super) fn closing_bytes(&self) -> u64 {
         self.segment_bytes.min(self.max_bytes / 8)

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::RETRY_AFTER;
 use super::files::{SegmentFile, write_all};
 use super::format::{FileKind, HEADER_BYTES, Header, Record, RecordKind};
-use super::letters::LettersWriter;
+use super::letters::{self, LettersWriter};
 use super::marks::Marks;
 use super::recovery::{marks_name, segment_name};
 use super::shared::Shared;
@@ -47,6 +47,10 @@ pub(super) enum Command {
     Send(SendRequest),
     /// Put these dead letters back.
     Redrive(Vec<u64>, oneshot::Sender<Result<usize, QueueError>>),
+    /// End the file that is written to.
+    Cut(oneshot::Sender<u64>),
+    /// Write the files of dead letters anew.
+    CompactLetters(oneshot::Sender<Result<bool, QueueError>>),
     /// There is something to make durable, to bury or to delete.
     Tidy,
     Stop,
@@ -143,6 +147,14 @@ impl Writer {
                 match command {
                     Command::Send(_) => {}
                     Command::Redrive(letters, answer) => drop(answer.send(self.redrive(&letters))),
+                    Command::Cut(answer) => {
+                        self.close();
+                        // Whoever has gone does not ask any more.
+                        let _ = answer.send(self.next_sequence);
+                    }
+                    Command::CompactLetters(answer) => {
+                        drop(answer.send(self.compact_letters().map_err(|error| answer_of(&error))));
+                    }
                     Command::Tidy => self.tidy(),
                     Command::Stop => running = false,
                 }
@@ -414,6 +426,34 @@ impl Writer {
             self.shared.state.lock().segments.remove(&first);
         }
         Ok(())
+    }
+
+    /// Writes the letters that are dead still to a new file and deletes the others, unless some of those that were put
+    /// back are still in the queue.
+    fn compact_letters(&mut self) -> io::Result<bool> {
+        self.tidy();
+        self.finish_redrives()?;
+        let numbers: Vec<u32> = self.shared.state.lock().letters.keys().copied().collect();
+        let max_record = self.shared.settings.max_record_bytes();
+        let mut loaded = letters::load(self.shared.files.as_ref(), &numbers, max_record)?;
+        let waits = |letter: u64| {
+            let state = self.shared.state.lock();
+            let message = loaded.redriven.get(&letter).copied().unwrap_or(u64::MAX);
+            state.segment(message).is_some_and(|segment| segment.last_sequence >= message)
+        };
+        if loaded.redriven.keys().any(|letter| waits(*letter)) {
+            return Ok(false);
+        }
+        self.letters.end_file();
+        let done = loaded.rewrite(self.shared.files.as_ref(), &mut self.letters)?;
+        let mut state = self.shared.state.lock();
+        for (sequence, letter) in &loaded.live {
+            if let Some(entry) = state.backlog.dead_mut(*sequence) {
+                entry.body = Place { offset: letter.found.offset, length: letter.found.length, letters: letter.file };
+            }
+        }
+        state.letters = loaded.files;
+        Ok(done)
     }
 
     /// Makes acknowledgements durable. If that fails they may be delivered again after a power cut, no more.

@@ -15,8 +15,10 @@ use crate::schema::{ACTION, EVENTS, QUARANTINE};
 /// Rows and names are in the same commits, so the sums are equal at every version.
 pub(super) fn check_events(tables: &[CheckedTable], totals: LedgerTotals, damage: &mut Vec<Damage>) {
     let Some(events) = tables.iter().find(|checked| checked.table == EVENTS.name) else { return };
-    if events.version == totals.covers && events.rows != totals.stored {
-        let detail = format!("it has {} rows, the ledger says {} were stored", events.rows, totals.stored);
+    if events.version == totals.covers && events.rows + events.erased != totals.stored {
+        let (rows, erased) = (events.rows, events.erased);
+        let detail =
+            format!("it has {rows} rows and {erased} were erased, the ledger says {} were stored", totals.stored);
         damage.push(Damage::of_table(EVENTS.name, DamageKind::Ledger, detail));
     }
 }

@@ -18,6 +18,7 @@ use event_model::ProjectId;
 
 pub use self::damage::{Damage, DamageKind};
 use crate::Lake;
+use crate::erase;
 use crate::error::LakeError;
 use crate::files::FileList;
 use crate::ledger::LedgerTotals;
@@ -48,6 +49,8 @@ pub struct CheckedTable {
     pub bytes: u64,
     /// Their rows, as the log says.
     pub rows: u64,
+    /// Rows that were ever erased from it (of `quarantine`: emptied).
+    pub erased: u64,
 }
 
 /// What a check found.
@@ -62,6 +65,8 @@ pub struct CheckReport {
     /// Rows of quarantine whose message no ingest commit names yet: their drain was cut short or is running, and the
     /// queue delivers the message again. Not damage.
     pub quarantined_in_flight: u64,
+    /// Persons whose erase was asked for and is not finished: the next maintenance does it. Not damage.
+    pub unfinished_erasures: u64,
     /// How long it took.
     pub elapsed_ms: u64,
 }
@@ -81,6 +86,8 @@ struct Checked {
     files: FileList,
     /// The number of its last append.
     sequence: i64,
+    /// Rows that were ever erased from it.
+    erased: u64,
 }
 
 impl Lake {
@@ -110,9 +117,10 @@ impl ProjectLake {
     /// no error here but an entry of the report.
     pub async fn check(&self, depth: Depth) -> Result<CheckReport, LakeError> {
         let started = Instant::now();
-        let mut report = CheckReport::default();
+        let unfinished_erasures = self.erasures().await?.len() as u64;
+        let mut report = CheckReport { unfinished_erasures, ..CheckReport::default() };
         let mut whole_logs = Vec::new();
-        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons] {
+        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out] {
             match log::hole(table).await? {
                 Some(hole) => report.damage.push(hole),
                 None => whole_logs.push(table),
@@ -138,6 +146,7 @@ impl ProjectLake {
                 files: checked.files.files().len() as u64,
                 bytes: checked.files.bytes(),
                 rows: checked.files.rows(),
+                erased: checked.erased,
             });
             let whole = files::check(&checked, &mut report.damage).await?;
             if depth == Depth::Rows {
@@ -178,6 +187,7 @@ async fn open(table: &Arc<Table>, version: Option<u64>) -> Result<Checked, LakeE
         version: version_of(&snapshot, table.path())?,
         files: FileList::new(state.log_data().iter(), &FileList::default()),
         sequence: table.transaction(&snapshot, table.spec().application).await?.unwrap_or(0),
+        erased: erase::erased_rows(table, &snapshot).await?,
         table: Arc::clone(table),
     })
 }

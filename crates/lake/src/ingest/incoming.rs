@@ -5,14 +5,18 @@ use std::collections::HashMap;
 use arrow::array::{Array, AsArray, Date32Array, RecordBatch, UInt32Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type, FieldRef, Int32Type, Schema, UInt32Type};
-use event_model::{Timestamp, columns};
+use event_model::{PersonId, Timestamp, columns};
 
 use crate::batch::{IncomingMessage, MESSAGE, QuarantineRow};
 use crate::column;
 use crate::encode::Part;
+use crate::erase::KeptOut;
 use crate::error::LakeError;
 use crate::ids::ids;
 use crate::schema::incoming_events;
+
+/// Until when a person stays out: `None` if not at all, `Some(None)` for good.
+type Until = Option<Option<Timestamp>>;
 
 /// What of a batch does not change from attempt to attempt.
 pub(super) struct Incoming {
@@ -82,6 +86,39 @@ impl Incoming {
             }
         }
         wanted
+    }
+
+    /// For each row whether it is of somebody who is kept out; empty if nobody is.
+    pub(super) fn kept_out(&self, list: &KeptOut) -> Result<Vec<bool>, LakeError> {
+        if list.is_empty() {
+            return Ok(Vec::new());
+        }
+        // They may come as dictionaries.
+        let users = cast(column::any(&self.events, columns::USER_ID)?, &DataType::Utf8)?;
+        let visitors = cast(column::any(&self.events, columns::ANONYMOUS_ID)?, &DataType::Utf8)?;
+        let (users, visitors) = (users.as_string::<i32>(), visitors.as_string::<i32>());
+        // Most rows of a batch are of few persons, and a hash that cannot be turned back is not free.
+        let mut known: HashMap<(bool, &str), Until> = HashMap::new();
+        let until = |is_user: bool, id: &str| -> Until {
+            let person = |id: &str| match is_user {
+                true => PersonId::User(id.to_owned()),
+                false => PersonId::Anonymous(id.to_owned()),
+            };
+            list.until(&person(id))
+        };
+        let mut out = Vec::with_capacity(self.order.len());
+        for (row, (_, received, _)) in self.order.iter().enumerate() {
+            let ids = [(true, column::text_at(users, row)), (false, column::text_at(visitors, row))];
+            let is_out = ids.into_iter().any(|(is_user, id)| {
+                let Some(id) = id else { return false };
+                known
+                    .entry((is_user, id))
+                    .or_insert_with(|| until(is_user, id))
+                    .is_some_and(|until| until.is_none_or(|until| *received <= until.0))
+            });
+            out.push(is_out);
+        }
+        Ok(out)
     }
 
     /// The day of receipt and the id of some rows.

@@ -27,6 +27,7 @@ use self::select::{Choice, choose};
 use crate::batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts};
 use crate::commit::{self, Commit, Outcome, Request, says};
 use crate::encode;
+use crate::erase::{ERASED_ROWS, Out, erased_rows};
 use crate::error::LakeError;
 use crate::identities::append_ties;
 use crate::ids::{Index, number};
@@ -64,11 +65,13 @@ async fn before_events(
     if named.is_done.iter().all(|is_done| *is_done) {
         return Ok(());
     }
-    append_ties(&project.identities, &project.settings, &mut writing.identities, ties, floor).await?;
+    let out = Out { table: &project.kept_out, list: &mut writing.kept_out };
+    append_ties(&project.identities, &project.settings, &mut writing.identities, ties, floor, out).await?;
     let is_due =
         |message: u32| usize::try_from(message).ok().and_then(|place| named.is_done.get(place)) == Some(&false);
     let rejected: Vec<_> = quarantine.iter().filter(|row| is_due(row.message)).collect();
-    append_rows(&project.quarantine, &project.settings, &mut writing.quarantine, messages, &rejected, floor).await
+    let out = Out { table: &project.kept_out, list: &mut writing.kept_out };
+    append_rows(&project.quarantine, &project.settings, &mut writing.quarantine, messages, &rejected, floor, out).await
 }
 
 /// What is known of the messages of a batch, as of one snapshot of `events`.
@@ -124,11 +127,21 @@ async fn store_events(
     let mut stored_here: HashSet<u32> = HashSet::new();
     while report.conflicts < project.settings.commit_attempts {
         let round = Round::new(project, writing, messages, incoming, &stored_here, floor).await?;
-        let Some(round) = round else { return Ok(report) };
-        let reusable = encoded.take().filter(|earlier| earlier.is_of(&round));
-        let ready = match reusable {
-            Some(ready) => ready,
-            None => Encoded::new(project, incoming, &round).await?,
+        let Some(round) = round else {
+            if let Some(earlier) = encoded {
+                earlier.discard(project).await;
+            }
+            return Ok(report);
+        };
+        let ready = match encoded.take() {
+            Some(earlier) if earlier.is_of(&round) => earlier,
+            earlier => {
+                // It may hold rows of somebody who was erased meanwhile.
+                if let Some(earlier) = earlier {
+                    earlier.discard(project).await;
+                }
+                Encoded::new(project, incoming, &round).await?
+            }
         };
         match round.commit(project, messages, &ready).await? {
             Outcome::Landed(landed) => {
@@ -159,6 +172,8 @@ struct Round {
     sequence: i64,
     named: Named,
     choice: Choice,
+    /// How many rows were ever erased, those included that this commit leaves out.
+    erased: u64,
 }
 
 impl Round {
@@ -187,12 +202,18 @@ impl Round {
         let days = i32::try_from(project.settings.look_back_days).unwrap_or(i32::MAX);
         let wanted = incoming.before(writing.events.floor(), days);
         let older = writing.events.older(events, &snapshot, &wanted).await?;
-        let is_stored = |id| guards.look_back && (writing.events.contains(id) || older.contains(&id));
+        // After the look at the events: an erase writes this list first.
+        writing.kept_out.refresh(&project.kept_out, floor).await?;
+        let out = incoming.kept_out(&writing.kept_out)?;
+        let is_out = |row: u32| out.get(row as usize).copied().unwrap_or(false);
+        let is_known = |id| writing.events.contains(id) || older.contains(&id) || writing.kept_out.has_event(id);
+        let is_stored = |id| guards.look_back && is_known(id);
         let is_open = |row| !stored_here.contains(&row);
         let months = project.settings.months_per_commit;
-        let choice = choose(incoming, &named.is_done, is_open, is_stored, guards, months);
+        let choice = choose(incoming, &named.is_done, is_open, is_stored, is_out, guards, months);
+        let erased = erased_rows(events, &snapshot).await? + choice.kept_out;
         let sequence = if guards.transaction { last.unwrap_or(0) + 1 } else { 1 };
-        Ok(Some(Self { snapshot, sequence, named, choice }))
+        Ok(Some(Self { snapshot, sequence, named, choice, erased }))
     }
 
     async fn commit(
@@ -207,8 +228,11 @@ impl Round {
             snapshot = project.events.refresh().await?;
             sequence = project.events.transaction(&snapshot, EVENTS.application).await?.unwrap_or(0) + 1;
         }
-        let transactions =
+        let mut transactions =
             if guards.transaction { vec![(EVENTS.application.to_owned(), sequence)] } else { Vec::new() };
+        if self.choice.kept_out > 0 {
+            transactions.push((ERASED_ROWS.to_owned(), i64::try_from(self.erased).unwrap_or(i64::MAX)));
+        }
         let entries = self.entries(messages);
         let request = Request {
             actions: encoded.adds.iter().cloned().map(Action::Add).collect(),

@@ -16,15 +16,18 @@ pub(super) struct Choice {
     pub(super) counts: Vec<MessageCounts>,
     /// Whether this is all that is new in the batch.
     pub(super) is_last: bool,
+    /// How many rows are of somebody who was erased: stored by this commit and erased by it, at once.
+    pub(super) kept_out: u64,
 }
 
 /// Chooses the open rows of messages that are not done, whose id is not stored, the first of each id in the total order;
-/// of more than `months` months the oldest.
+/// of more than `months` months the oldest. Rows of somebody who was erased are chosen too, but not to be written.
 pub(super) fn choose(
     incoming: &Incoming,
     is_done: &[bool],
     is_open: impl Fn(u32) -> bool,
     is_stored: impl Fn(u128) -> bool,
+    is_out: impl Fn(u32) -> bool,
     guards: Guards,
     months: usize,
 ) -> Choice {
@@ -35,7 +38,8 @@ pub(super) fn choose(
         let is_first = is_first.get(*row as usize) == Some(&true);
         is_first && is_due(*row as usize) && is_open(*row) && !is_stored(*id)
     };
-    let mut rows: Vec<u32> = incoming.sorted.iter().copied().filter(is_new).collect();
+    let new = incoming.sorted.iter().copied().filter(is_new);
+    let (out, mut rows): (Vec<u32>, Vec<u32>) = new.partition(|row| is_out(*row));
     let later = rows.split_off(end_of(&rows, incoming, months));
     let mut counts: Vec<MessageCounts> = incoming
         .quarantined
@@ -57,7 +61,16 @@ pub(super) fn choose(
     for row in &later {
         count(*row, |counts| counts.duplicates -= 1);
     }
-    Choice { rows, counts, is_last: later.is_empty() }
+    let is_last = later.is_empty();
+    for row in &out {
+        // Counted once, by the last commit of an import over many months.
+        let stored = u32::from(is_last);
+        let message = incoming.message.get(*row as usize);
+        if let Some(counts) = message.and_then(|message| counts.get_mut(*message)) {
+            (counts.stored, counts.duplicates) = (counts.stored + stored, counts.duplicates - 1);
+        }
+    }
+    Choice { rows, counts, is_last, kept_out: if is_last { out.len() as u64 } else { 0 } }
 }
 
 /// Of each row whether it is the first of its id in the total order; of rows that are equal there, the one of the earlier

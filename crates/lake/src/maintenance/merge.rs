@@ -45,7 +45,7 @@ async fn merge(table: &Arc<Table>, group: Group, settings: &MaintenanceSettings)
     }
     let remove = group.files.iter().map(|file| file.path.clone()).collect();
     let (bytes_added, files_added) = (sizes(&add), add.len() as u64);
-    let rewrite = Rewrite { remove, add, data_change: false, number: None, kind: "merge" };
+    let rewrite = Rewrite { remove, add, data_change: false, number: None, readable_from: None, kind: "merge" };
     match rewrite::commit(table, rewrite, Guards::default()).await? {
         Rewritten::Landed(_) => {
             done.files_removed = group.files.len() as u64;

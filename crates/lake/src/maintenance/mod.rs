@@ -1,7 +1,7 @@
 //! What keeps a project's tables quick and small: beside running ingests, in any number of processes.
 //!
 //! ```text
-//! merge small files -> build persons -> roll up the ledger -> checkpoint -> vacuum -> clean the log
+//! finish erasures -> merge small files -> build persons -> roll up the ledger -> checkpoint -> vacuum -> clean the log
 //! ```
 //!
 //! No step changes an answer at a named version. A step that loses against another writer gives up and says so; the
@@ -52,6 +52,9 @@ pub struct MaintenanceSettings {
     /// How often this process looks for files and entries of the log that may go: it lists all of them, those of the
     /// retention included. Default: every hour.
     pub sweep_every: Duration,
+    /// Whether erasures that were cut off are finished. Default: yes. Whoever has to see to a queue as well does it
+    /// himself.
+    pub erasures: bool,
     /// How long removed files and the log are kept. Default: 7 days. Not below what readers count on, except in tests.
     pub retention: Duration,
 }
@@ -70,6 +73,7 @@ impl Default for MaintenanceSettings {
             persons_rows: 2_000_000,
             checkpoint_commits: CHECKPOINT_INTERVAL,
             sweep_every: Duration::from_secs(3_600),
+            erasures: true,
             retention: Duration::from_secs(u64::from(RETENTION_DAYS) * 86_400),
         }
     }
@@ -78,6 +82,8 @@ impl Default for MaintenanceSettings {
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// An erase that was cut off was finished.
+    Erase,
     /// Small files of a month became fewer.
     Merge,
     /// `persons` took in newer rows.
@@ -155,7 +161,11 @@ impl ProjectLake {
         let started = Instant::now();
         let now = self.settings.clock.now();
         let mut done = Vec::new();
-        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger] {
+        if settings.erasures {
+            let finished = self.finish_erasures(settings).await?;
+            done.extend(finished.iter().map(|receipt| Done { rows: receipt.rows(), ..Done::new(Step::Erase, "") }));
+        }
+        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.kept_out] {
             done.extend(merge::run(table, settings).await?);
         }
         if settings.persons {
@@ -164,7 +174,7 @@ impl ProjectLake {
         done.extend(self.roll().await?);
         let is_due = self.swept.lock().is_none_or(|last| after(last, settings.sweep_every) <= now);
         let kept_since = oldest_kept(now, settings.retention);
-        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons] {
+        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out] {
             done.extend(checkpoint::run(table, settings).await?);
             if is_due {
                 done.extend(vacuum::run(table, kept_since).await?);

@@ -11,6 +11,7 @@ use deltalake_core::protocol::DeltaOperation;
 use serde_json::Value;
 
 use crate::commit::{self, Outcome, Request, says};
+use crate::erase;
 use crate::error::LakeError;
 use crate::settings::Guards;
 use crate::tables::Table;
@@ -31,6 +32,8 @@ pub(crate) struct Rewrite {
     pub(crate) data_change: bool,
     /// Another number to carry, for instance how far a derived table has come; it must not go back.
     pub(crate) number: Option<(String, i64)>,
+    /// The last erase of the table when the rows were read, where they came from elsewhere: a later one refuses them.
+    pub(crate) readable_from: Option<u64>,
     /// What the commit says of itself.
     pub(crate) kind: &'static str,
 }
@@ -70,6 +73,10 @@ async fn try_commit(table: &Table, rewrite: Rewrite, guards: Guards) -> Result<R
         }
         actions
             .extend(rewrite.add.iter().map(|add| Action::Add(Add { data_change: rewrite.data_change, ..add.clone() })));
+        let erased = erase::readable_from(table, &snapshot).await?;
+        if rewrite.readable_from.is_some_and(|known| known != erased) {
+            return Ok(Rewritten::Refused("a person was erased meanwhile".to_owned()));
+        }
         let last = table.transaction(&snapshot, APPLICATION).await?;
         let mut transactions = vec![(APPLICATION.to_owned(), last.unwrap_or(0) + 1)];
         if let Some((application, number)) = &rewrite.number {
@@ -137,6 +144,7 @@ mod tests {
             add: add.clone(),
             data_change: true,
             number: Some((PERSONS.application.to_owned(), number)),
+            readable_from: None,
             kind: "test",
         };
         (commit(table, rewrite, Guards::default()).await.unwrap(), add)

@@ -12,8 +12,9 @@ const OF_EVENTS: &[&str] = &[columns::USER_ID, columns::ANONYMOUS_ID];
 const OF_IDENTITIES: &[&str] = &["left_type", "left_id", "right_type", "right_id"];
 const OF_QUARANTINE: &[&str] = &["original"];
 
-/// The tables that hold rows of persons.
-pub(crate) static TABLES: [&TableSpec; 4] = [&EVENTS, &PERSONS, &IDENTITIES, &QUARANTINE];
+/// The tables that hold rows of persons, in the order in which a person is erased: `events` before `persons`, which is
+/// made from it.
+pub(crate) static TABLES: [&TableSpec; 4] = [&EVENTS, &IDENTITIES, &QUARANTINE, &PERSONS];
 
 /// The columns that [`mask`] needs.
 pub(crate) fn needs(spec: &TableSpec) -> &'static [&'static str] {

@@ -25,18 +25,26 @@ impl PersonIds {
         users.chain(self.visitors.iter().cloned().map(PersonId::Anonymous))
     }
 
+    /// Whether a rejected event, as its client sent it, names one of them. In doubt it does.
+    #[must_use]
+    pub fn are_named_in(&self, original: &[u8]) -> bool {
+        super::original::names(original, self)
+    }
+
     /// The texts of all ids, whatever their type.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.users.iter().chain(&self.visitors).map(String::as_str)
     }
 
     /// Whether one of them is that user.
-    pub(crate) fn has_user(&self, id: &str) -> bool {
+    #[must_use]
+    pub fn has_user(&self, id: &str) -> bool {
         self.users.contains(id)
     }
 
     /// Whether one of them is that visitor.
-    pub(crate) fn has_visitor(&self, id: &str) -> bool {
+    #[must_use]
+    pub fn has_visitor(&self, id: &str) -> bool {
         self.visitors.contains(id)
     }
 }

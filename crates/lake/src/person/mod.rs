@@ -11,7 +11,8 @@ pub(crate) mod belongs;
 mod export;
 mod ids;
 mod line;
-mod original;
+pub(crate) mod original;
 
+pub(crate) use self::export::has_rows;
 pub use self::export::{Export, ExportedRows};
 pub use self::ids::PersonIds;

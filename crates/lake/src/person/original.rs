@@ -4,6 +4,7 @@
 //! bytes that are not JSON it is any occurrence between characters that are not part of words, as it stands, escaped
 //! for JSON, or escaped for a URL. In doubt an event is the person's.
 
+use object_store::path::Path;
 use serde_json::Value;
 
 use super::PersonIds;
@@ -16,24 +17,34 @@ const ID_KEYS: &[&str] = &["alias", "identity", "user", "email", "previous"];
 /// Whether the bytes name one of the ids.
 pub(crate) fn names(original: &[u8], ids: &PersonIds) -> bool {
     match serde_json::from_slice::<Value>(original) {
-        Ok(value) => in_value(&value, false, ids),
+        Ok(value) => in_value(&value, false, &|text| ids.has_user(text) || ids.has_visitor(text)),
         Err(_) => ids.texts().any(|id| in_bytes(original, id)),
     }
 }
 
-fn in_value(value: &Value, under_id_key: bool, ids: &PersonIds) -> bool {
-    match value {
-        Value::String(text) => is_id(text, under_id_key, ids),
-        Value::Number(number) => under_id_key && is_id(&number.to_string(), true, ids),
-        Value::Array(items) => items.iter().any(|item| in_value(item, under_id_key, ids)),
-        Value::Object(members) => members.iter().any(|(key, value)| in_value(value, names_ids(key), ids)),
-        Value::Null | Value::Bool(_) => false,
+/// Whether the bytes name an id of which only is known how to recognise it. In bytes that are not JSON only ids without
+/// spaces and punctuation of JSON and URLs are found.
+pub(crate) fn names_any(original: &[u8], is_id: &dyn Fn(&str) -> bool) -> bool {
+    match serde_json::from_slice::<Value>(original) {
+        Ok(value) => in_value(&value, false, is_id),
+        Err(_) => {
+            let is_between = |byte: &u8| byte.is_ascii_whitespace() || br#""'\,;:&={}[]()<>?"#.contains(byte);
+            original.split(is_between).filter_map(|part| std::str::from_utf8(part).ok()).any(|part| {
+                let decoded = Path::from_url_path(part).map(|path| path.to_string());
+                is_id(part) || decoded.is_ok_and(|decoded| is_id(&decoded))
+            })
+        }
     }
 }
 
-fn is_id(text: &str, under_id_key: bool, ids: &PersonIds) -> bool {
-    let text = text.trim();
-    (under_id_key || text.len() >= TELLING_BYTES) && (ids.has_user(text) || ids.has_visitor(text))
+fn in_value(value: &Value, under_id_key: bool, is_id: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => (under_id_key || text.trim().len() >= TELLING_BYTES) && is_id(text.trim()),
+        Value::Number(number) => under_id_key && is_id(&number.to_string()),
+        Value::Array(items) => items.iter().any(|item| in_value(item, under_id_key, is_id)),
+        Value::Object(members) => members.iter().any(|(key, value)| in_value(value, names_ids(key), is_id)),
+        Value::Null | Value::Bool(_) => false,
+    }
 }
 
 fn names_ids(key: &str) -> bool {
@@ -102,6 +113,9 @@ mod tests {
         ];
         for (original, expected) in cases {
             assert_eq!(names(original.as_bytes(), &ids), *expected, "{original}");
+            let is_id = |text: &str| ids.has_user(text) || ids.has_visitor(text);
+            let has_spaces = original.starts_with(r#"{"anonymous_id": "Zo"#) && !original.ends_with('}');
+            assert_eq!(names_any(original.as_bytes(), &is_id), *expected && !has_spaces, "{original}");
         }
     }
 }

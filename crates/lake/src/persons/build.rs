@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use super::{LatestTraits, place};
 use crate::column;
 use crate::encode::file_schema;
+use crate::erase;
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::maintenance::output::Output;
@@ -63,12 +64,15 @@ struct Build {
     after: i64,
     /// up to and including this one.
     until: i64,
+    /// The last erase of the table, as of before the events were looked at.
+    readable_from: u64,
 }
 
 async fn due(events: &Table, persons: &Table, settings: &MaintenanceSettings) -> Result<Option<Build>, LakeError> {
     // The table before the events: what it covers is then among them.
     let table = persons.refresh().await?;
     let after = persons.transaction(&table, PERSONS.application).await?.unwrap_or(0);
+    let readable_from = erase::readable_from(persons, &table).await?;
     let snapshot = events.refresh().await?;
     let newest = events.transaction(&snapshot, EVENTS.application).await?.unwrap_or(0);
     if newest <= after {
@@ -96,7 +100,7 @@ async fn due(events: &Table, persons: &Table, settings: &MaintenanceSettings) ->
         let part = i128::from(newest - after) * i128::from(settings.persons_rows) / i128::from(rows);
         after + i64::try_from(part).unwrap_or(i64::MAX).clamp(1, newest - after)
     };
-    Ok(Some(Build { newer, present: present.files().to_vec(), after, until }))
+    Ok(Some(Build { newer, present: present.files().to_vec(), after, until, readable_from }))
 }
 
 /// About how many rows of a file are of later commits, if its commits are of one size.
@@ -168,6 +172,7 @@ impl Build {
             add,
             data_change: true,
             number: Some((PERSONS.application.to_owned(), self.until)),
+            readable_from: Some(self.readable_from),
             kind: "persons",
         };
         match rewrite::commit(persons, rewrite, Guards::default()).await? {

@@ -3,9 +3,11 @@
 mod page;
 mod rows;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use arrow::array::RecordBatch;
+use event_model::rejection::Bytes64;
 use event_model::{EventId, Rejected, Timestamp, columns};
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
@@ -15,6 +17,7 @@ use crate::append::{Rows, Tries};
 use crate::batch::{IncomingMessage, QuarantineRow};
 use crate::column;
 use crate::commit::says;
+use crate::erase::{Out, hidden};
 use crate::error::LakeError;
 use crate::ids::{Index, RowKind, ids, number};
 use crate::schema::{ACTION, ROW_ID};
@@ -115,6 +118,7 @@ pub(crate) async fn append_rows(
     messages: &[IncomingMessage],
     rejected: &[&QuarantineRow],
     floor: i32,
+    out: Out<'_>,
 ) -> Result<(), LakeError> {
     if rejected.is_empty() {
         return Ok(());
@@ -129,6 +133,7 @@ pub(crate) async fn append_rows(
     let mut tries = Tries::new(table, settings);
     loop {
         let this = tries.begin().await?;
+        out.list.refresh(out.table, floor).await?;
         index.refresh(table, &this.snapshot, this.last, floor).await?;
         let old = named.iter().filter(|(_, _, row)| row.received_at.days() < index.floor());
         let wanted = old.map(|(id, _, row)| (number(*id), row.received_at.days() - days)).collect();
@@ -140,13 +145,36 @@ pub(crate) async fn append_rows(
         if chosen.is_empty() {
             return Ok(());
         }
+        // Of somebody who was erased only that there was a row, which the ledger counts.
+        let is_out = |row: &QuarantineRow| out.list.is_original_out(&row.rejected.original.0, row.received_at);
+        let rows: Vec<Cow<'_, QuarantineRow>> = chosen
+            .iter()
+            .map(|(_, _, row)| if is_out(row) { Cow::Owned(emptied(row)) } else { Cow::Borrowed(*row) })
+            .collect();
+        let written: Vec<_> =
+            chosen.iter().zip(&rows).map(|((id, message, _), row)| (*id, *message, row.as_ref())).collect();
+        let written: Vec<_> = written.iter().collect();
         let says = says([("kind", Value::from("quarantine")), ("rows", Value::from(chosen.len()))]);
         let months = chosen.iter().map(|(_, _, row)| row.received_at.month()).collect();
-        let decided = Rows { rows: rows::of_rejects(&chosen)?, months, transactions: Vec::new(), says };
+        let decided = Rows { rows: rows::of_rejects(&written)?, months, transactions: Vec::new(), says };
         let Some(sequence) = tries.append(&this, decided).await? else { continue };
         index.committed(sequence, chosen.iter().map(|(id, _, row)| (row.received_at.days(), number(*id))));
         return Ok(());
     }
+}
+
+/// A row without what the client sent: nothing in it tells whose it was.
+fn emptied(row: &QuarantineRow) -> QuarantineRow {
+    let rejected = Rejected {
+        event_id: hidden(row.rejected.event_id),
+        detail: String::new(),
+        original: Bytes64(Vec::new()),
+        full_length: 0,
+        sha256: String::new(),
+        replayable: false,
+        ..row.rejected.clone()
+    };
+    QuarantineRow { rejected, ..row.clone() }
 }
 
 /// Marks rows as replayed, each once. Done after the events are stored: between the two a crash leaves a row that may

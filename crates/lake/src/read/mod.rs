@@ -15,6 +15,7 @@ pub(crate) mod traits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_model::{Json, KeyMap, Timestamp};
 
@@ -112,9 +113,14 @@ impl Reader {
         })
     }
 
+    /// Waits until nobody in this process reads a version of the table before `version`, at most as long as `grace`.
+    pub(crate) async fn wait_for_readers(&self, table: &Table, version: u64, grace: Duration) -> Result<(), LakeError> {
+        self.snapshots.wait_until_left(table, version, grace).await
+    }
+
     async fn snapshots_at(&self, version: u64) -> Result<(Arc<TableView>, Arc<TableView>, Arc<TableView>), LakeError> {
         let newest = self.snapshots.newest(&self.events).await?;
-        times::check_kept(&self.events, version, newest.version, self.clock.now()).await?;
+        times::check_kept(&self.events, version, &newest, self.clock.now()).await?;
         let events = if version == newest.version { newest } else { self.snapshots.at(&self.events, version).await? };
         let Some(moment) = times::committed_millis(&self.events, version).await? else {
             // Only the newest version can lack its entry: a checkpoint carries it.

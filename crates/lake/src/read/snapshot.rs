@@ -1,7 +1,8 @@
 //! The file lists of tables, refreshed by what is new.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use deltalake_core::DeltaTable;
@@ -9,10 +10,14 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::times;
+use crate::erase;
 use crate::error::LakeError;
 use crate::files::FileList;
 use crate::schema::TableSpec;
 use crate::tables::{Table, version_of};
+
+/// How often it is looked whether readers have gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// One version of one table: immutable.
 #[derive(Clone)]
@@ -25,6 +30,8 @@ pub struct TableView {
     pub schema: SchemaRef,
     /// The number that the last append to it carries (of persons: the ingest commit up to which it covers events).
     pub sequence: Option<i64>,
+    /// The oldest version that may be read: earlier ones hold what was erased.
+    pub readable_from: u64,
     /// Where it lies, for messages.
     pub path: String,
     /// The store, with its root at the table's folder.
@@ -40,6 +47,7 @@ impl TableView {
             files: FileList::new(state.log_data().iter(), earlier),
             schema: state.snapshot().arrow_schema(),
             sequence: table.transaction(snapshot, table.spec().application).await?,
+            readable_from: erase::readable_from(table, snapshot).await?,
             store: table.object_store(),
             path,
         })
@@ -57,6 +65,8 @@ impl std::fmt::Debug for TableView {
 pub(super) struct Snapshots {
     newest: Mutex<HashMap<&'static str, Arc<TableView>>>,
     earlier: Mutex<HashMap<&'static str, Arc<TableView>>>,
+    /// All that somebody may still hold.
+    given: Mutex<Vec<(&'static str, Weak<TableView>)>>,
 }
 
 impl Snapshots {
@@ -80,6 +90,7 @@ impl Snapshots {
         earlier: &FileList,
     ) -> Result<Arc<TableView>, LakeError> {
         let view = Arc::new(TableView::new(table, snapshot, earlier).await?);
+        self.note(spec.name, &view);
         let mut newest = self.newest.lock();
         let kept = newest.entry(spec.name).or_insert_with(|| Arc::clone(&view));
         // Two reads at a time may end in either order; a later version is never replaced by an earlier one.
@@ -101,14 +112,39 @@ impl Snapshots {
         }
         let snapshot = table.at(version).await?;
         let view = Arc::new(TableView::new(table, &snapshot, &newest.files).await?);
+        self.note(name, &view);
         self.earlier.lock().insert(name, Arc::clone(&view));
         Ok(view)
+    }
+
+    fn note(&self, name: &'static str, view: &Arc<TableView>) {
+        let mut given = self.given.lock();
+        given.retain(|(_, view)| view.strong_count() > 0);
+        given.push((name, Arc::downgrade(view)));
+    }
+
+    /// Waits until nobody holds a view of a table before `version`, at most as long as `grace`.
+    pub(super) async fn wait_until_left(&self, table: &Table, version: u64, grace: Duration) -> Result<(), LakeError> {
+        let name = table.spec().name;
+        self.newest(table).await?;
+        self.earlier.lock().retain(|_, view| view.path != table.path() || view.version >= version);
+        let is_held = || {
+            let given = self.given.lock();
+            let mut views = given.iter().filter(|(of, _)| *of == name).filter_map(|(_, view)| view.upgrade());
+            views.any(|view| view.version < version)
+        };
+        let until = Instant::now() + grace;
+        while is_held() && Instant::now() < until {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
     }
 
     /// The version that was the newest at a moment (in milliseconds since 1970).
     pub(super) async fn as_of(&self, table: &Table, moment: i64) -> Result<Arc<TableView>, LakeError> {
         let newest = self.newest(table).await?;
-        let version = times::version_at(table, newest.version, moment).await?;
+        // What was erased since is not read again, whatever the moment.
+        let version = times::version_at(table, newest.version, moment).await?.max(newest.readable_from);
         self.at(table, version).await
     }
 }

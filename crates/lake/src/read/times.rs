@@ -2,6 +2,7 @@
 
 use event_model::Timestamp;
 
+use super::TableView;
 use crate::commit::Commit;
 use crate::error::LakeError;
 use crate::schema::RETENTION_DAYS;
@@ -17,20 +18,28 @@ pub(crate) async fn committed_millis(table: &Table, version: u64) -> Result<Opti
     Ok(Some(commit.timestamp_millis.unwrap_or(0)))
 }
 
-/// Whether a version may be read: it is the newest, or was so until less than the retention ago.
+/// Whether a version may be read: it is the newest, or was so until less than the retention ago, and no person was erased
+/// since.
 ///
 /// # Errors
 /// [`LakeError::VersionUnknown`] if it is newer than the newest, [`LakeError::VersionGone`] with the oldest that may be
 /// read if it is too old.
-pub(super) async fn check_kept(table: &Table, version: u64, newest: u64, now: Timestamp) -> Result<(), LakeError> {
+pub(super) async fn check_kept(table: &Table, version: u64, view: &TableView, now: Timestamp) -> Result<(), LakeError> {
+    let newest = view.version;
     if version > newest {
         return Err(LakeError::VersionUnknown { table: table.path().to_owned(), requested: version, newest });
     }
     let since = now.0.div_euclid(1_000) - i64::from(RETENTION_DAYS) * 86_400_000;
-    if is_kept(table, version, newest, since).await? {
+    let is_erased = version < view.readable_from;
+    if !is_erased && is_kept(table, version, newest, since).await? {
         return Ok(());
     }
-    let (mut gone, mut kept) = (version, newest);
+    // Before the last erase nothing may be read, and the version that it made is kept if its successor is.
+    let first = view.readable_from;
+    if is_erased && is_kept(table, first, newest, since).await? {
+        return Err(LakeError::VersionGone { table: table.path().to_owned(), requested: version, oldest: first });
+    }
+    let (mut gone, mut kept) = (version.max(first), newest);
     while kept - gone > 1 {
         let middle = gone + (kept - gone) / 2;
         if is_kept(table, middle, newest, since).await? { kept = middle } else { gone = middle }

@@ -31,6 +31,8 @@ type Earlier = (Versions, Option<Timestamp>, Arc<HashMap<i64, Json>>);
 struct Newest {
     /// The ingest commit up to which calls are taken in.
     sequence: i64,
+    /// The last erases that are seen in it, of `events` and of `persons`.
+    erased: (u64, u64),
     by_id: HashMap<i64, LatestTraits>,
     /// The answer, and the version of identities that it was folded by.
     folded: Option<(u64, Arc<HashMap<i64, Json>>)>,
@@ -52,9 +54,10 @@ impl Traits {
             drop(newest);
             return self.get_earlier(events, persons, versions, keys, as_of).await;
         }
-        let mut state = match newest.take() {
+        let erased = (events.readable_from, persons.readable_from);
+        let mut state = match newest.take().filter(|state| state.erased == erased) {
             Some(state) => state,
-            None => Newest::load(persons, sequence).await?,
+            None => Newest { erased, ..Newest::load(persons, sequence).await? },
         };
         let calls = calls(events, state.sequence, sequence, None).await?;
         if !calls.is_empty() {
@@ -86,7 +89,7 @@ impl Traits {
         let sequence = events.sequence.unwrap_or(0);
         // A later call in `persons` may hide the one that was the latest then.
         let mut state = match as_of {
-            Some(_) => Newest { sequence: 0, by_id: HashMap::new(), folded: None },
+            Some(_) => Newest { sequence: 0, erased: (0, 0), by_id: HashMap::new(), folded: None },
             None => Newest::load(persons, sequence).await?,
         };
         merge_all(&mut state.by_id, calls(events, state.sequence, sequence, as_of).await?);
@@ -101,7 +104,7 @@ impl Traits {
 impl Newest {
     /// What `persons` has taken in; nothing if it is ahead of the events that are read.
     async fn load(persons: &TableView, sequence: i64) -> Result<Self, LakeError> {
-        let mut state = Self { sequence: 0, by_id: HashMap::new(), folded: None };
+        let mut state = Self { sequence: 0, erased: (0, 0), by_id: HashMap::new(), folded: None };
         let Some(covered) = persons.sequence.filter(|covered| *covered <= sequence) else { return Ok(state) };
         state.sequence = covered;
         for file in persons.files.files() {

@@ -64,7 +64,7 @@ async fn sound_tables_are_called_sound() {
             let report = made.project.check(depth).await.unwrap();
             assert!(report.is_sound(), "{:?}", report.damage);
             assert_eq!((report.ledger.stored, report.ledger.quarantined, report.quarantined_in_flight), (4, 2, 0));
-            assert_eq!(report.tables.len(), 5);
+            assert_eq!(report.tables.len(), 6);
         }
         let settings = MaintenanceSettings { small_files: 2, ..MaintenanceSettings::default() };
         made.project.maintain(&settings).await.unwrap();

@@ -203,8 +203,8 @@ async fn a_lake_opens_although_the_answer_to_a_write_of_its_making_is_lost() {
     let counting = Arc::new(FaultyStore::new(memory()));
     let store: Arc<dyn ObjectStore> = Arc::clone(&counting) as _;
     start(&store, &settings).await.unwrap();
-    assert_eq!(counting.counted().len(), 6, "what names the lake, and five tables: {:?}", counting.counted());
-    for operation in 0..6 {
+    assert_eq!(counting.counted().len(), 7, "what names the lake, and six tables: {:?}", counting.counted());
+    for operation in 0..7 {
         let faulty = Arc::new(FaultyStore::new(memory()).with_fault(operation, Fault::After));
         let store: Arc<dyn ObjectStore> = Arc::clone(&faulty) as _;
         start(&store, &settings).await.unwrap_or_else(|error| panic!("operation {operation}: {error}"));

@@ -13,6 +13,7 @@
 mod catalog;
 mod check;
 mod drains;
+mod erase;
 mod faults;
 mod hooked;
 mod ingest;

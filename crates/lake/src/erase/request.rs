@@ -1,0 +1,94 @@
+//! The request of an erase: a file beside the tables, because it names the person, and has to vanish whole when done.
+
+use event_model::Timestamp;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore as _, ObjectStoreExt as _};
+use serde::{Deserialize, Serialize};
+
+use crate::commit::token;
+use crate::error::LakeError;
+use crate::person::PersonIds;
+use crate::project::ProjectLake;
+
+/// The version of the file that this build writes, and the newest it reads.
+const VERSION: u64 = 1;
+
+/// An erase that was asked for and is not finished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    version: u64,
+    name: String,
+    /// The ids of the person.
+    pub ids: PersonIds,
+    /// Whether the person stays out for good.
+    pub forbid: bool,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+}
+
+impl Erasure {
+    pub(super) fn new(ids: PersonIds, forbid: bool, requested_at: Timestamp) -> Self {
+        Self { version: VERSION, name: token(), ids, forbid, requested_at }
+    }
+
+    /// Names the erase, and nobody.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn folder(project: &ProjectLake) -> Path {
+    project.folder.clone().join("erasures")
+}
+
+fn path(project: &ProjectLake, erasure: &Erasure) -> Path {
+    folder(project).join(format!("{}.json", erasure.name))
+}
+
+/// Records it.
+pub(super) async fn put(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
+    let path = path(project, erasure);
+    let bytes = serde_json::to_vec(erasure).map_err(|error| LakeError::storage(path.to_string(), error))?;
+    let put = project.store.put(&path, bytes.into()).await;
+    put.map(drop).map_err(|error| LakeError::storage(path.to_string(), error))
+}
+
+/// All that are recorded, the oldest first.
+pub(super) async fn list(project: &ProjectLake) -> Result<Vec<Erasure>, LakeError> {
+    let folder = folder(project);
+    let failed = |error: StoreError| LakeError::storage(folder.to_string(), error);
+    let listed: Vec<_> = match project.store.list(Some(&folder)).try_collect().await {
+        Ok(listed) => listed,
+        Err(StoreError::NotFound { .. }) => Vec::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut erasures: Vec<Erasure> = Vec::new();
+    for object in listed.into_iter().filter(|object| object.location.extension() == Some("json")) {
+        let bytes = match project.store.get(&object.location).await {
+            Ok(found) => found.bytes().await.map_err(failed)?,
+            // Another process has finished it.
+            Err(StoreError::NotFound { .. }) => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let place = object.location.to_string();
+        let erasure: Erasure = serde_json::from_slice(&bytes)
+            .map_err(|error| LakeError::damaged(place.as_str(), format!("not a request to erase: {error}")))?;
+        if erasure.version > VERSION {
+            return Err(LakeError::Newer { what: place, found: erasure.version, supported: VERSION });
+        }
+        erasures.push(erasure);
+    }
+    erasures.sort_by(|one, other| (one.requested_at, &one.name).cmp(&(other.requested_at, &other.name)));
+    Ok(erasures)
+}
+
+/// Forgets it: it is finished.
+pub(super) async fn delete(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
+    let path = path(project, erasure);
+    match project.store.delete(&path).await {
+        Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(LakeError::storage(path.to_string(), error)),
+    }
+}
