@@ -65,6 +65,7 @@ pub fn estimate(usage: &Usage, prices: &Prices) -> Estimate {
         CollectorKind::Function => {
             lines.add("CloudFront", "requests", requests, &list.cloudfront_requests);
             lines.add("CloudFront", "answers", requests * ANSWER_BYTES, &list.cloudfront_transfer);
+            lines.add("API Gateway", "collector", requests, &list.api_requests);
             lines.add("Lambda", "collector", requests, &list.function_requests);
             lines.add("Lambda", "collector", requests * COLLECTOR_SECONDS * COLLECTOR_GB, &list.function_gb_seconds);
         }
@@ -187,7 +188,7 @@ mod tests {
             // 5.6 GB for 12 months.
             ("S3", "storage", 1.5456),
             ("CloudWatch", "logs", 0.1966),
-            ("CloudWatch", "alarms", 0.700),
+            ("CloudWatch", "alarms", 0.800),
             ("CloudWatch", "dashboard", 3.000),
             ("API Gateway", "questions", 0.001),
             ("Lambda", "questions", 0.0002 + 0.040),
@@ -195,7 +196,7 @@ mod tests {
         ] {
             near(dollars(&estimate, service, what), expect);
         }
-        near(estimate.fixed, 8.9592);
+        near(estimate.fixed, 9.0592);
         near(estimate.of_questions, 0.0886);
         near(estimate.of_events, 10.2165);
         near(estimate.per_million_events.unwrap(), 0.1022);
@@ -215,7 +216,7 @@ mod tests {
     fn without_events_only_what_is_fixed_and_what_is_asked_is_paid() {
         let estimate = of(|usage| (usage.events, usage.questions) = (0.0, 0.0));
         assert_eq!((estimate.of_events, estimate.of_questions, estimate.per_million_events), (0.0, 0.0, None));
-        near(estimate.total, 8.9592);
+        near(estimate.total, 9.0592);
     }
 
     #[test]
@@ -224,6 +225,7 @@ mod tests {
         // 2 M requests, 1.2 GB; 2 M calls, 20,000 GB-s.
         near(dollars(&estimate, "CloudFront", "requests"), 2.0);
         near(dollars(&estimate, "CloudFront", "answers"), 0.102);
+        near(dollars(&estimate, "API Gateway", "collector"), 2.0);
         near(dollars(&estimate, "Lambda", "collector"), 0.4 + 0.2667);
         near(dollars(&estimate, "Cloudflare", "plan"), 0.0);
     }

@@ -8,7 +8,7 @@ pub enum CollectorKind {
     /// The Worker at Cloudflare's edge.
     #[default]
     Worker,
-    /// The function behind CloudFront.
+    /// The function behind CloudFront and an HTTP API.
     Function,
 }
 
