@@ -22,6 +22,9 @@ use crate::{
     request_id,
 };
 
+/// What a presented key names.
+type Found = (Arc<Project>, Arc<Key>);
+
 /// The native collector: what its requests share.
 pub struct Collector {
     queue: Arc<dyn Queue>,
@@ -125,7 +128,7 @@ impl Collector {
     }
 
     /// Finds the key, checks it and takes a token of its project.
-    fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<(Arc<Project>, Arc<Key>), Problem> {
+    fn authenticate(&self, decoded: &Decoded<'_>, now: Timestamp) -> Result<Found, Problem> {
         let found = self.find(decoded.key())?;
         admit(found.as_ref().map(|(_, key)| &**key), decoded.origin(), now)?;
         let (project, key) = found.ok_or(ErrorCode::KeyUnknown)?;
@@ -136,7 +139,7 @@ impl Collector {
     }
 
     /// Looks a key up.
-    fn find(&self, key: &str) -> Result<Option<(Arc<Project>, Arc<Key>)>, Problem> {
+    fn find(&self, key: &str) -> Result<Option<Found>, Problem> {
         let directory: Arc<Directory> = self
             .directory
             .get()
