@@ -18,7 +18,7 @@ from runtime_api import Function, credentials
 
 REGION = "eu-central-1"
 NAME = "headwater"
-FUNCTIONS = ["compactor", "query"]
+FUNCTIONS = ["collector", "compactor", "query"]
 # Where the functions are that were built for this machine.
 BUILT = Path(os.environ.get("HEADWATER_LAMBDA_FOLDER")
              or Path(os.environ.get("CARGO_TARGET_DIR", terraform.ROOT / "target")) / "debug")
@@ -133,12 +133,19 @@ class Deployment:
             "HEADWATER_QUEUE_URL": self.queue_url,
             "HEADWATER_LOOK_BACK_DAYS": "14",
             "HEADWATER_FURTHER_RECEIVES": "true",
+            "HEADWATER_SALTS_URL": f"s3://{self.bucket}/config/salts",
+            "HEADWATER_ORIGIN_SECRET": "of-the-test",
         }
         self._configurations = {
             name: {"MemorySize": memory, "Timeout": seconds, "Environment": {
                 "Variables": {**variables, "HEADWATER_TIME_LIMIT_SECONDS": str(seconds)}}}
-            for name, memory, seconds in [("compactor", 1024, 120), ("query", 3008, 30)]
+            for name, memory, seconds in [("collector", 512, 20), ("compactor", 1024, 120), ("query", 3008, 30)]
         }
+
+    @property
+    def origin_secret(self) -> str:
+        """What CloudFront proves itself to the collector by."""
+        return self._configurations["collector"]["Environment"]["Variables"]["HEADWATER_ORIGIN_SECRET"]
 
     def start(self, name) -> Function:
         """Starts a function from the zip, the environment, the memory and the time limit that were deployed."""

@@ -6,6 +6,14 @@ import urllib.request
 from terraform import ROOT
 
 
+def post(url, path, key, body):
+    """Sends JSON with a key to a collector; the answer, which must be 200."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
 class Edge:
     """Ends with its `with`."""
 
@@ -22,11 +30,8 @@ class Edge:
         self.url = json.loads(self._process.stdout.readline())["edge"].rstrip("/")
 
     def post(self, path, key, body):
-        """Sends JSON with a key; the answer, which must be 200."""
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
+        """As the function of this name."""
+        return post(self.url, path, key, body)
 
     def __enter__(self):
         return self

@@ -1,5 +1,5 @@
-# The least that stores events and answers questions in an account of one's own. Events come from the edge Worker or
-# from anything else that sends to the queue.
+# The least that takes events, stores them and answers questions in an account of one's own. A Worker at the edge, or
+# anything else, may send to the queue besides.
 
 provider "aws" {
   region = var.region
@@ -21,6 +21,16 @@ module "event_queue" {
 
   name         = var.name
   sender_users = ["a", "b"]
+}
+
+module "collector" {
+  source = "../../modules/collector-lambda"
+
+  name         = var.name
+  package_file = "${var.packages_folder}/collector.zip"
+  architecture = var.architecture
+  lake         = module.lake
+  event_queue  = module.event_queue
 }
 
 module "compactor" {
@@ -51,4 +61,5 @@ module "observability" {
   event_queue = module.event_queue
   compactor   = module.compactor
   query       = module.query
+  collector   = module.collector
 }

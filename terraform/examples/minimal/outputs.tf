@@ -1,3 +1,8 @@
+output "events_url" {
+  description = "Where events are sent: `POST <url>/api/v1/events` with a write key; pages load `<url>/hw.js`."
+  value       = module.collector.url
+}
+
 output "query_url" {
   description = "Where questions are asked: `POST <url>/api/v1/insights/query` with an API key."
   value       = module.query.url
@@ -25,5 +30,9 @@ output "lake_url" {
 
 output "functions" {
   description = "Names of the functions."
-  value       = { compactor = module.compactor.function_name, query = module.query.function_name }
+  value = {
+    collector = module.collector.function_name
+    compactor = module.compactor.function_name
+    query     = module.query.function_name
+  }
 }

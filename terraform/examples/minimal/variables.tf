@@ -15,7 +15,7 @@ variable "projects_file" {
 }
 
 variable "packages_folder" {
-  description = "Folder with compactor.zip and query.zip (`make lambdas`)."
+  description = "Folder with collector.zip, compactor.zip and query.zip (`make lambdas`)."
   type        = string
 }
 
