@@ -8,6 +8,8 @@
 mod address_file;
 mod banner;
 mod control;
+#[cfg(test)]
+mod erase_proof;
 pub mod folder;
 mod health;
 mod http;
