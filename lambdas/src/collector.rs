@@ -7,6 +7,7 @@ mod salts;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use edge_collector::{
     Entropy, Limits, RETRY_SECONDS, Reply, Request, admit, at_once, collect, decode, live, pack, request_id,
 };
@@ -20,7 +21,7 @@ use self::keys::Keys;
 use self::origin::Origin;
 use self::salts::Salts;
 use crate::bucket::{self, Place};
-use crate::environment::{self, ORIGIN_SECRET, PROJECTS_URL, QUEUE_URL, SALTS_URL};
+use crate::environment::{self, ORIGIN_SECRET, PROJECTS_URL, PUBLIC_HOST, QUEUE_URL, SALTS_URL};
 
 /// How long the bucket may take: whoever sends events waits for it, where it must be asked at all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub struct CollectorFunction {
     salts: Salts,
     origin: Origin,
     queue: Arc<dyn Queue>,
+    /// By which visitors know it, if not by the host of their requests.
+    host: Option<http::HeaderValue>,
 }
 
 impl CollectorFunction {
@@ -47,7 +50,8 @@ impl CollectorFunction {
         let salts = bucket::open(&environment::url(SALTS_URL)?, PATIENCE)?;
         let queue = Arc::new(SqsQueue::connect(settings).await?);
         let secrets = environment::optional(ORIGIN_SECRET).unwrap_or_default();
-        let function = Self::new(projects, salts, queue, &secrets);
+        let host = environment::optional(PUBLIC_HOST);
+        let function = Self::new(projects, salts, queue, &secrets).known_as(host.as_deref())?;
         let now = now();
         let ((), salt) = tokio::join!(function.keys.read(now), function.salts.of_day(now));
         if let Err(error) = salt {
@@ -59,13 +63,33 @@ impl CollectorFunction {
     /// For the projects of one object, with salts below one name, into a queue.
     #[must_use]
     pub fn new(projects: Place, salts: Place, queue: Arc<dyn Queue>, origin_secrets: &str) -> Self {
-        Self { keys: Keys::new(projects), salts: Salts::new(salts), origin: Origin::new(origin_secrets), queue }
+        Self {
+            keys: Keys::new(projects),
+            salts: Salts::new(salts),
+            origin: Origin::new(origin_secrets),
+            queue,
+            host: None,
+        }
+    }
+
+    /// Known to visitors by another host than their requests name once they are here.
+    ///
+    /// # Errors
+    /// What cannot be a host.
+    pub fn known_as(self, host: Option<&str>) -> anyhow::Result<Self> {
+        let host = host.map(http::HeaderValue::from_str).transpose().context("the public host cannot be one")?;
+        Ok(Self { host, ..self })
     }
 
     /// Answers a request. A 2xx means that its events are durable; whatever fails on our side is a 503, so that no
     /// client throws its events away.
     pub async fn handle(&self, request: lambda_http::Request) -> http::Response<lambda_http::Body> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        // Settings of Segment's libraries name the host that events are sent to: not one that does not know where they
+        // come from.
+        if let Some(host) = &self.host {
+            parts.headers.insert(http::header::HOST, host.clone());
+        }
         // Zeros where there is no randomness: an id that repeats only makes a log harder to read.
         let request_id = request_id(&parts.headers, random().unwrap_or_default());
         let reply = match at_once(parts.method.as_str(), parts.uri.path(), &parts.headers) {

@@ -2,7 +2,7 @@
 //!
 //! | function | variables |
 //! |---|---|
-//! | collector | [`QUEUE_URL`], [`PROJECTS_URL`], [`SALTS_URL`], [`ORIGIN_SECRET`] |
+//! | collector | [`QUEUE_URL`], [`PROJECTS_URL`], [`SALTS_URL`], [`ORIGIN_SECRET`], [`PUBLIC_HOST`] |
 //! | compactor | [`QUEUE_URL`], [`LAKE_URL`], [`LOOK_BACK_DAYS`], [`TIME_LIMIT_SECONDS`], [`FURTHER_RECEIVES`] |
 //! | publisher | [`PROJECTS_URL`], [`CLOUDFLARE_ACCOUNT`], [`CLOUDFLARE_NAMESPACE`], [`CLOUDFLARE_TOKEN_PARAMETER`], [`CLOUDFLARE_URL`] |
 //! | query | [`QUEUE_URL`], [`LAKE_URL`], [`PROJECTS_URL`], [`TIME_LIMIT_SECONDS`], [`ANSWERS_URL`] |
@@ -24,6 +24,9 @@ pub const SALTS_URL: &str = "HEADWATER_SALTS_URL";
 /// the visitor's address and place is believed. Several, separated by commas, while it is being changed. Default: none,
 /// and nobody's word is believed.
 pub const ORIGIN_SECRET: &str = "HEADWATER_ORIGIN_SECRET";
+/// `HEADWATER_PUBLIC_HOST`: the name by which visitors know the collector, where requests reach it by another. Default:
+/// the host of the request.
+pub const PUBLIC_HOST: &str = "HEADWATER_PUBLIC_HOST";
 /// `HEADWATER_CLOUDFLARE_ACCOUNT`: the id of the account that the Worker runs in.
 pub const CLOUDFLARE_ACCOUNT: &str = "HEADWATER_CLOUDFLARE_ACCOUNT";
 /// `HEADWATER_CLOUDFLARE_NAMESPACE`: the id of the Worker's namespace in KV.

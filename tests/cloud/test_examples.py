@@ -84,6 +84,9 @@ class Examples(unittest.TestCase):
             self.assertEqual(attributes, {"KmsMasterKeyId": key})
         projects = moto.client("s3").get_object(Bucket=outputs["bucket"], Key="config/projects.json")
         self.assertEqual((len(json.load(projects["Body"])["projects"]), projects["SSEKMSKeyId"]), (2, key))
+        events = moto.client("glue").get_table(DatabaseName="headwater_shop", Name="events")["Table"]
+        place = f"s3://{outputs['bucket']}/lake/projects/shop/events/"
+        self.assertEqual((events["StorageDescriptor"]["Location"], events["Parameters"]["table_type"]), (place, "DELTA"))
 
 
 if __name__ == "__main__":

@@ -178,3 +178,17 @@ async fn what_is_no_event_is_answered_as_everywhere() {
     }
     assert!(deployment.received().await.is_empty());
 }
+
+#[tokio::test]
+async fn settings_of_segments_libraries_name_the_host_that_visitors_know() {
+    let deployment = Deployment::with(&["write-key-1"]).await;
+    let path = "/v1/projects/write-key-1/settings";
+    let behind = json!({ "headers": { "host": "api.test" } });
+    for (known_as, host) in [(None, "api.test"), (Some("events.test"), "events.test")] {
+        let function = deployment.function().known_as(known_as).unwrap();
+        let (status, settings, _) = call(&function, "GET", path, behind.clone()).await;
+        assert_eq!(status, 200);
+        assert_eq!(settings["integrations"]["Segment.io"]["apiHost"], format!("{host}/v1"));
+    }
+    assert!(deployment.function().known_as(Some("two\nlines")).is_err());
+}

@@ -44,6 +44,8 @@ module "function" {
     HEADWATER_PROJECTS_URL  = var.lake.projects_url
     HEADWATER_SALTS_URL     = "s3://${coalesce(var.lake.bucket, "none")}/config/salts"
     HEADWATER_ORIGIN_SECRET = join(",", local.origin_secrets)
+    # The API knows itself by another name, and what is sent there comes without the visitor's place.
+    HEADWATER_PUBLIC_HOST = coalesce(try(var.domain.name, null), one(aws_cloudfront_distribution.collector[*].domain_name), "none")
   }
 
   statements = [

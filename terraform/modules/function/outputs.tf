@@ -32,3 +32,8 @@ output "reserved_concurrency" {
   description = "How many calls run at a time at most; -1 for no bound of its own."
   value       = var.reserved_concurrency
 }
+
+output "environment" {
+  description = "Environment variables of the function."
+  value       = var.environment
+}

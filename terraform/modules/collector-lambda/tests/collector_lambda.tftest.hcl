@@ -114,6 +114,10 @@ run "a_secret_can_be_changed_while_the_former_one_is_still_believed" {
 
 run "the_address_is_cloudfronts_or_ones_own" {
   assert {
+    condition     = nonsensitive(module.function.environment["HEADWATER_PUBLIC_HOST"]) == "mocked.cloudfront.net"
+    error_message = "The function tells browsers another address."
+  }
+  assert {
     condition     = output.url == "https://mocked.cloudfront.net"
     error_message = "The address is not the distribution's."
   }
