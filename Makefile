@@ -167,6 +167,11 @@ bench: ## Measure the budgets and write docs/reference/benchmarks.md (builds opt
 	$(MAKE) worker worker-speed
 	$(CARGO_TARGET_DIR)/release/budgets $(BENCH_ARGS)
 
+.PHONY: bench-cloud
+bench-cloud: $(CACHE)/python/.installed worker ## Measure cold starts of the functions in HEADWATER_LAMBDA_FOLDER, else of the development build, into docs/reference/benchmarks-cloud.md
+	[ -n "$${HEADWATER_LAMBDA_FOLDER:-}" ] || $(MAKE) --no-print-directory build-lambdas
+	cd tests/cloud && $(PYTHON) -B measure.py --write $(CURDIR)/docs/reference/benchmarks-cloud.md
+
 .PHONY: nightly
 nightly: test-tools ## Long runs: 100 crashes of a loaded server, 1000 seeds of every simulation, 100 bad days of each kind, odd requests
 	cargo build --locked --workspace

@@ -37,6 +37,14 @@ class Stage:
         policy = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": MOST_RECEIVES})
         attributes = {"VisibilityTimeout": "720", "RedrivePolicy": policy}
         self.queue_url = self.sqs.create_queue(QueueName=f"{name}-events", Attributes=attributes)["QueueUrl"]
+        self.variables = {
+            "HEADWATER_LAKE_URL": f"s3://{name}/lake",
+            "HEADWATER_PROJECTS_URL": f"s3://{name}/config/projects.json",
+            "HEADWATER_SALTS_URL": f"s3://{name}/salts",
+            "HEADWATER_QUEUE_URL": self.queue_url,
+            "HEADWATER_LOOK_BACK_DAYS": "14",
+            "HEADWATER_FURTHER_RECEIVES": "true",
+        }
         # Calls of functions that ended without an answer, or with an error.
         self.failed_calls = []
         self._functions = []
@@ -45,13 +53,7 @@ class Stage:
         """Starts a function behind a proxy of its own."""
         proxy = Proxy(self.moto.endpoint, fate)
         variables = {
-            **credentials(proxy.endpoint, REGION),
-            "HEADWATER_LAKE_URL": f"s3://{self.name}/lake",
-            "HEADWATER_PROJECTS_URL": f"s3://{self.name}/config/projects.json",
-            "HEADWATER_QUEUE_URL": self.queue_url,
-            "HEADWATER_LOOK_BACK_DAYS": "14",
-            "HEADWATER_FURTHER_RECEIVES": "true",
-            "HEADWATER_TIME_LIMIT_SECONDS": str(time_limit),
+            **credentials(proxy.endpoint, REGION), **self.variables, "HEADWATER_TIME_LIMIT_SECONDS": str(time_limit),
         }
         log = self.folder / f"{name}-{len(self._functions)}.log"
         function = Function(f"{self.name}-{name}", str(built(name)), variables, 1024, time_limit, log)

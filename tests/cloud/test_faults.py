@@ -107,7 +107,7 @@ class Faults(unittest.TestCase):
     def test_functions_are_killed_in_the_middle_of_a_drain(self):
         for seed in SEEDS:
             chance = random.Random(seed)
-            killed = [Killed(chance.randint(1, 100), chance.choice(["before", "after"])) for _ in range(2)]
+            killed = [Killed(chance.randint(1, 60), chance.choice(["before", "after"])) for _ in range(2)]
             with self.subTest(seed=seed, killed=[one.name for one in killed]):
                 stage = self.live(f"killed-{seed}", killed, waves=3)
                 self.assertGreater(len(stage.failed_calls), 0)

@@ -16,6 +16,7 @@ use crate::error::LakeError;
 use crate::project::ProjectLake;
 use crate::settings::LakeSettings;
 use crate::store::DurableStore;
+use crate::store::kept::KeptStore;
 
 /// The version of the folder that this build writes, and the newest it reads.
 pub(crate) const FOLDER_VERSION: u64 = 1;
@@ -29,6 +30,8 @@ pub struct Lake {
     url: Url,
     prefix: Path,
     settings: LakeSettings,
+    /// Whether each call takes long, so that some are better made before it is known that they are needed.
+    distant: bool,
     projects: Mutex<HashMap<ProjectId, Arc<OnceCell<Arc<ProjectLake>>>>>,
 }
 
@@ -56,7 +59,21 @@ impl Lake {
     /// # Errors
     /// As [`Self::open_local`].
     pub async fn open_s3(url: Url, settings: LakeSettings) -> Result<Self, LakeError> {
-        Self::with_store(crate::store::s3::open(&url)?, url, settings).await
+        Self::with_distant_store(crate::store::s3::open(&url)?, url, settings).await
+    }
+
+    /// As [`Self::with_store`], of a store each call of which takes long: what never changes is fetched once, and some of
+    /// it before it is asked for.
+    ///
+    /// # Errors
+    /// As [`Self::open_local`].
+    pub async fn with_distant_store(
+        store: Arc<dyn ObjectStore>,
+        url: Url,
+        settings: LakeSettings,
+    ) -> Result<Self, LakeError> {
+        let lake = Self::with_store(Arc::new(KeptStore::new(store)), url, settings).await?;
+        Ok(Self { distant: true, ..lake })
     }
 
     /// Opens the place `url` in a store whose root is the root of the URL's path, for instance `s3://bucket/lake` in the
@@ -71,7 +88,7 @@ impl Lake {
         }
         let prefix = Path::from_url_path(url.path())
             .map_err(|error| LakeError::damaged(url.as_str(), format!("not a place in a store: {error}")))?;
-        let lake = Self { store, url, prefix, settings, projects: Mutex::default() };
+        let lake = Self { store, url, prefix, settings, distant: false, projects: Mutex::default() };
         lake.check_version().await?;
         Ok(lake)
     }
@@ -91,7 +108,7 @@ impl Lake {
         let url =
             self.url.join(&format!("projects/{id}/")).map_err(|error| LakeError::storage(self.url.as_str(), error))?;
         let open = || async move {
-            ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone()).await.map(Arc::new)
+            ProjectLake::open(&self.store, &url, id.clone(), self.settings.clone(), self.distant).await.map(Arc::new)
         };
         cell.get_or_try_init(open).await.cloned()
     }

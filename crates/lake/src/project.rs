@@ -64,6 +64,7 @@ impl ProjectLake {
         url: &Url,
         id: ProjectId,
         settings: LakeSettings,
+        distant: bool,
     ) -> Result<Self, LakeError> {
         let (events, quarantine, identities, ledger, persons, kept_out) = futures::try_join!(
             open(store, url, &schema::EVENTS),
@@ -76,7 +77,7 @@ impl ProjectLake {
         let folder = Path::from_url_path(url.path())
             .map_err(|error| LakeError::damaged(url.as_str(), format!("not a place in a store: {error}")))?;
         let tables = (Arc::clone(&events), Arc::clone(&identities), Arc::clone(&persons));
-        let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone()));
+        let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone(), distant));
         Ok(Self {
             id,
             settings,

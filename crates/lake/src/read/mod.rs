@@ -13,16 +13,25 @@ mod snapshot;
 mod times;
 pub(crate) mod traits;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event_model::{Json, KeyMap, Timestamp};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub use self::snapshot::TableView;
 use crate::error::LakeError;
 use crate::settings::Clock;
+use crate::store::kept;
 use crate::tables::Table;
+
+/// How many of a table's files, and how many bytes of them, are fetched before a question asks for them.
+const FILES_AHEAD: usize = 256;
+const BYTES_AHEAD: u64 = 8 << 20;
 
 /// Which state of a project to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +56,9 @@ pub struct Versions {
     pub persons: u64,
 }
 
+/// Of events, identities and persons.
+type Views = (Arc<TableView>, Arc<TableView>, Arc<TableView>);
+
 /// Reads the tables of one project; keeps what it has read between questions.
 #[derive(Debug)]
 pub struct Reader {
@@ -57,14 +69,17 @@ pub struct Reader {
     snapshots: snapshot::Snapshots,
     keys: keys::Keys,
     traits: traits::Traits,
+    /// Whether files are still to be fetched before they are asked for.
+    ahead: AtomicBool,
     #[cfg(feature = "query")]
     footers: crate::provider::FooterCache,
 }
 
 impl Reader {
-    /// A reader of three tables of one project. The clock says which versions are too old to be read.
+    /// A reader of three tables of one project. The clock says which versions are too old to be read. Of a `distant`
+    /// store the newest small files are fetched while the first view is made.
     #[must_use]
-    pub fn new(events: Arc<Table>, identities: Arc<Table>, persons: Arc<Table>, clock: Clock) -> Self {
+    pub fn new(events: Arc<Table>, identities: Arc<Table>, persons: Arc<Table>, clock: Clock, distant: bool) -> Self {
         Self {
             events,
             identities,
@@ -73,6 +88,7 @@ impl Reader {
             snapshots: snapshot::Snapshots::default(),
             keys: keys::Keys::default(),
             traits: traits::Traits::default(),
+            ahead: AtomicBool::new(distant),
             #[cfg(feature = "query")]
             footers: crate::provider::FooterCache::default(),
         }
@@ -84,14 +100,11 @@ impl Reader {
     /// [`LakeError::VersionGone`] or [`LakeError::VersionUnknown`] for a version that is not kept or not there,
     /// [`LakeError::Storage`], [`LakeError::Damaged`].
     pub async fn read(self: &Arc<Self>, at: At) -> Result<ReadView, LakeError> {
-        // Identities after events: a drain commits its ties first, so the view has the ties of every event it shows.
-        // Persons before events: it then covers nothing that the events do not have.
         let (events, identities, persons) = match at {
             At::Latest | At::AsOf(_) => {
-                let persons = self.snapshots.newest(&self.persons).await?;
-                let events = self.snapshots.newest(&self.events).await?;
-                let identities = self.snapshots.newest(&self.identities).await?;
-                (events, identities, persons)
+                let wanted = self.wanted_ahead().await?;
+                let (views, ()) = futures::join!(self.newest(), fetch(wanted));
+                views?
             }
             At::Version(version) => self.snapshots_at(version).await?,
         };
@@ -118,7 +131,52 @@ impl Reader {
         self.snapshots.wait_until_left(table, version, grace).await
     }
 
-    async fn snapshots_at(&self, version: u64) -> Result<(Arc<TableView>, Arc<TableView>, Arc<TableView>), LakeError> {
+    /// Identities after events: a drain commits its ties first, so the view has the ties of every event it shows. Persons
+    /// before events: it then covers nothing that the events do not have.
+    ///
+    /// All are looked at side by side, since each look is a call of the store; what must come after something that turns
+    /// out to be new is looked at again.
+    async fn newest(&self) -> Result<Views, LakeError> {
+        let (known_events, known_persons) =
+            (self.events.cached().await.version(), self.persons.cached().await.version());
+        let (mut events, mut identities, persons) = futures::try_join!(
+            self.snapshots.newest(&self.events),
+            self.snapshots.newest(&self.identities),
+            self.snapshots.newest(&self.persons),
+        )?;
+        if Some(persons.version) != known_persons {
+            events = self.snapshots.newest(&self.events).await?;
+        }
+        if Some(events.version) != known_events {
+            identities = self.snapshots.newest(&self.identities).await?;
+        }
+        Ok((events, identities, persons))
+    }
+
+    /// The newest small files of what is known, for the first view of a distant store; none after that.
+    async fn wanted_ahead(&self) -> Result<Vec<(Arc<dyn ObjectStore>, Path)>, LakeError> {
+        let mut wanted = Vec::new();
+        if !self.ahead.swap(false, Ordering::Relaxed) {
+            return Ok(wanted);
+        }
+        for table in [&self.identities, &self.persons, &self.events] {
+            let view = self.snapshots.known(table).await?;
+            let mut files: Vec<_> = view.files.files().iter().filter(|file| file.bytes <= kept::SMALL).collect();
+            files.sort_by_key(|file| Reverse(file.modified_millis));
+            let mut bytes = 0;
+            for file in files.into_iter().take(FILES_AHEAD) {
+                bytes += file.bytes;
+                if bytes <= BYTES_AHEAD
+                    && let Ok(path) = Path::parse(&file.path)
+                {
+                    wanted.push((Arc::clone(&view.store), path));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    async fn snapshots_at(&self, version: u64) -> Result<Views, LakeError> {
         let newest = self.snapshots.newest(&self.events).await?;
         times::check_kept(&self.events, version, &newest, self.clock.now()).await?;
         let events = if version == newest.version { newest } else { self.snapshots.at(&self.events, version).await? };
@@ -131,6 +189,12 @@ impl Reader {
         let persons = self.snapshots.as_of(&self.persons, moment).await?;
         Ok((events, identities, persons))
     }
+}
+
+/// Lets a store that keeps small files fetch them, all at the same time. What fails is asked for again when it is needed.
+async fn fetch(wanted: Vec<(Arc<dyn ObjectStore>, Path)>) {
+    let fetches = wanted.into_iter().map(|(store, path)| async move { store.get_range(&path, 0..1).await.map(drop) });
+    futures::future::join_all(fetches).await;
 }
 
 /// One consistent state of a project. Cheap to keep: it holds lists of files, not rows.

@@ -72,13 +72,21 @@ pub(super) struct Snapshots {
 impl Snapshots {
     /// The newest version. Costs one look for the next entry of the log if nothing is new.
     pub(super) async fn newest(&self, table: &Table) -> Result<Arc<TableView>, LakeError> {
+        self.view_of(table, &table.refresh().await?).await
+    }
+
+    /// The newest version that this process knows, without a look.
+    pub(super) async fn known(&self, table: &Table) -> Result<Arc<TableView>, LakeError> {
+        self.view_of(table, &table.cached().await).await
+    }
+
+    async fn view_of(&self, table: &Table, snapshot: &DeltaTable) -> Result<Arc<TableView>, LakeError> {
         let spec = table.spec();
-        let snapshot = table.refresh().await?;
         let known = self.newest.lock().get(spec.name).cloned();
         match known {
             Some(view) if Some(view.version) == snapshot.version() => Ok(view),
-            Some(view) => self.take_over(table, spec, &snapshot, &view.files).await,
-            None => self.take_over(table, spec, &snapshot, &FileList::default()).await,
+            Some(view) => self.take_over(table, spec, snapshot, &view.files).await,
+            None => self.take_over(table, spec, snapshot, &FileList::default()).await,
         }
     }
 

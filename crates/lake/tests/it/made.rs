@@ -134,7 +134,7 @@ impl Made {
     pub fn reader_at(&self, clock: Clock) -> Arc<Reader> {
         let (events, identities, persons) =
             (Arc::clone(&self.events), Arc::clone(&self.identities), Arc::clone(&self.persons));
-        Arc::new(Reader::new(events, identities, persons, clock))
+        Arc::new(Reader::new(events, identities, persons, clock, false))
     }
 
     /// One ingest commit. Returns the version.

@@ -12,6 +12,7 @@
 
 mod catalog;
 mod check;
+mod distant;
 mod drains;
 mod erase;
 mod faults;
