@@ -166,5 +166,5 @@ fn read_events(scanner: &mut Scanner<'_>, rows: &mut Rows, facts: &RequestFacts)
     while scanner.element(&mut first)? {
         read_event(scanner, rows, facts)?;
     }
-    Ok(())
+    rows.settle().map_err(|what| scanner.wrong(what).into())
 }

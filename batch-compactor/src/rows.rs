@@ -138,6 +138,11 @@ impl Rows {
         }
     }
 
+    /// To be called when a message ends.
+    pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
+        self.texts.iter_mut().chain([&mut self.month]).try_for_each(TextColumn::settle)
+    }
+
     /// The batch, with the columns of `lake::schema::incoming_events()`, and the ties.
     pub(crate) fn finish(mut self) -> Result<(RecordBatch, Vec<Tie>), ArrowError> {
         let schema = lake::schema::incoming_events();
@@ -215,7 +220,7 @@ impl Rows {
 
     /// The text in the row that is being written.
     fn current(&self, index: usize) -> Option<&str> {
-        self.texts.get(index)?.get(self.len)
+        self.texts.get(index)?.current(self.len)
     }
 
     fn put_where_absent(&mut self, index: usize, value: &str) -> Result<(), &'static str> {

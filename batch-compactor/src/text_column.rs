@@ -1,7 +1,8 @@
 //! A column of texts while it grows: each different text is kept once, and a row is the number of its text.
 //!
 //! Most texts of an event repeat the one before (a browser, a country, a host), so that is what a new one is compared
-//! with first; then it is looked up. A column whose texts hardly repeat stops looking them up.
+//! with first; then it is looked up. Where there are many, those of a whole message are looked up together, so that
+//! memory is waited for once and not for each. A column whose texts hardly repeat stops looking them up.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -16,6 +17,8 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 const ABSENT: i32 = -1;
 /// After so many different texts, and whenever they have doubled, a column is asked whether they repeat at all.
 const FIRST_QUESTION: usize = 1 << 16;
+/// From so many slots on they no longer lie in the processor's nearest memory.
+const MANY_SLOTS: usize = 1 << 12;
 /// Clients choose texts, and must not choose ones that fall together.
 static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0_u8));
 
@@ -32,16 +35,35 @@ pub(crate) enum Form {
 
 /// See the module.
 pub(crate) struct TextColumn {
-    /// Of each row the number of its text.
+    /// Of each row the number of its text; below [`ABSENT`] the place in `waiting`.
     rows: Vec<i32>,
     /// Where each text begins, and where the last one ends.
     offsets: Vec<i32>,
     bytes: Vec<u8>,
     /// The numbers of texts by their hash; `None`: each row has a text of its own.
     places: Option<Places>,
-    /// The number of the last text, and how it stands in JSON.
-    last: i32,
+    /// The last text once more, how it stands in JSON, and its number: where it lies in `bytes`, memory would have to be
+    /// waited for.
+    last_text: Vec<u8>,
     last_form: Form,
+    last: i32,
+    keeps_last: bool,
+    waiting: Waiting,
+    /// How many different texts there are when it is asked next whether they repeat.
+    next_question: usize,
+}
+
+/// Texts that are looked up together when their message ends.
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Where each text ends.
+    ends: Vec<usize>,
+    hashes: Vec<u128>,
+    /// The first row that has one.
+    first_row: usize,
+    /// What looking up gave.
+    numbers: Vec<i32>,
 }
 
 impl TextColumn {
@@ -52,8 +74,12 @@ impl TextColumn {
             offsets: vec![0],
             bytes: Vec::new(),
             places: may_repeat.then(Places::default),
-            last: ABSENT,
+            last_text: Vec::new(),
             last_form: Form::Different,
+            last: ABSENT,
+            keeps_last: may_repeat,
+            waiting: Waiting::default(),
+            next_question: FIRST_QUESTION,
         }
     }
 
@@ -62,19 +88,16 @@ impl TextColumn {
         self.rows.len()
     }
 
-    /// The text of a row.
+    /// The text that was put last, if that was into the row after `row` others.
     #[inline]
-    pub(crate) fn get(&self, row: usize) -> Option<&str> {
-        std::str::from_utf8(self.text(*self.rows.get(row)?)?).ok()
+    pub(crate) fn current(&self, row: usize) -> Option<&str> {
+        if self.rows.len() > row { std::str::from_utf8(&self.last_text).ok() } else { None }
     }
 
     /// The last text and how it stands in JSON.
     #[inline]
     pub(crate) fn last(&self) -> (&[u8], Form) {
-        match self.last_form {
-            Form::Different => (&[], Form::Different),
-            form => (self.text(self.last).unwrap_or_default(), form),
-        }
+        (&self.last_text, self.last_form)
     }
 
     /// Gives the row after `row` others the last text once more.
@@ -88,20 +111,63 @@ impl TextColumn {
 
     /// Gives the row after `row` others a text that stands like this in JSON.
     pub(crate) fn put(&mut self, row: usize, text: &str, form: Form) -> Result<(), &'static str> {
-        let known = self.places.is_some() && self.text(self.last) == Some(text.as_bytes());
-        if !known {
+        let is_last = self.last != ABSENT && self.places.is_some() && self.last_text == text.as_bytes();
+        if !is_last {
             self.last = self.number_of(text.as_bytes())?;
             // Where each row has a text of its own, it is not compared with the last.
             self.last_form = if self.places.is_some() { form } else { Form::Different };
+            self.last_text.clear();
+            if self.keeps_last {
+                self.last_text.extend_from_slice(text.as_bytes());
+            }
         }
         self.put_last(row);
         Ok(())
     }
 
-    /// Forgets all rows but the first ones.
+    /// Looks up what waits for it: to be called when a message ends.
+    pub(crate) fn settle(&mut self) -> Result<(), &'static str> {
+        if self.waiting.hashes.is_empty() {
+            return Ok(());
+        }
+        let Some(mut places) = self.places.take() else { return Ok(()) };
+        let mut waiting = std::mem::take(&mut self.waiting);
+        // One glance for each, and none waits for another.
+        waiting.numbers.extend(waiting.hashes.iter().map(|hash| places.glance(*hash)));
+        let mut start = 0;
+        for ((number, hash), end) in waiting.numbers.iter_mut().zip(&waiting.hashes).zip(&waiting.ends) {
+            if *number == ABSENT {
+                *number = match places.find(*hash) {
+                    Some(number) => number,
+                    None => {
+                        let added = self.add(waiting.bytes.get(start..*end).unwrap_or_default())?;
+                        places.insert(*hash, added);
+                        added
+                    }
+                };
+            }
+            start = *end;
+        }
+        let rows = self.rows.get_mut(waiting.first_row..).unwrap_or_default();
+        for row in rows.iter_mut().chain([&mut self.last]).filter(|row| **row < ABSENT) {
+            let place = usize::try_from(ABSENT - 1 - *row).unwrap_or(usize::MAX);
+            *row = waiting.numbers.get(place).copied().unwrap_or(ABSENT);
+        }
+        self.places = Some(places);
+        self.ask();
+        waiting.clear();
+        self.waiting = waiting;
+        Ok(())
+    }
+
+    /// Forgets all rows but the first ones, which have been settled.
     pub(crate) fn truncate(&mut self, rows: usize) {
         // Texts that no row has any more do no harm.
         self.rows.truncate(rows);
+        self.waiting.clear();
+        if self.last < ABSENT {
+            (self.last, self.last_form) = (ABSENT, Form::Different);
+        }
     }
 
     /// All texts, for that many rows.
@@ -147,26 +213,30 @@ impl TextColumn {
     }
 
     fn number_of(&mut self, text: &[u8]) -> Result<i32, &'static str> {
-        let Some(mut places) = self.places.take() else { return self.add(text) };
+        let Some(places) = &mut self.places else { return self.add(text) };
         let hash = xxh3_128_with_seed(text, *SEED);
-        let found = places.find(hash);
-        let number = match found {
-            Some(number) => number,
-            None => {
-                let number = self.add(text)?;
-                places.insert(hash, number);
-                number
-            }
-        };
-        // Where three of four rows bring a new text, looking them up costs more than it saves.
-        let different = self.offsets.len() - 1;
-        let ask = found.is_none() && different >= FIRST_QUESTION && different.is_power_of_two();
-        if ask && different * 4 > self.rows.len() * 3 {
-            self.stop_looking_up();
-        } else {
-            self.places = Some(places);
+        if places.slots.len() >= MANY_SLOTS {
+            return self.waiting.add(text, hash, self.rows.len());
+        }
+        if let Some(number) = places.find(hash) {
+            return Ok(number);
+        }
+        let number = self.add(text)?;
+        if let Some(places) = &mut self.places {
+            places.insert(hash, number);
         }
         Ok(number)
+    }
+
+    /// Where three of four rows bring a new text, looking them up costs more than it saves.
+    fn ask(&mut self) {
+        let different = self.offsets.len() - 1;
+        if different >= self.next_question {
+            self.next_question = different * 2;
+            if different * 4 > self.rows.len() * 3 {
+                (self.places, self.last_form) = (None, Form::Different);
+            }
+        }
     }
 
     fn add(&mut self, text: &[u8]) -> Result<i32, &'static str> {
@@ -176,14 +246,29 @@ impl TextColumn {
         self.offsets.push(end);
         Ok(number)
     }
+}
 
-    /// From here on each row has a text of its own. What is there already stays as it is.
-    fn stop_looking_up(&mut self) {
-        self.places = None;
+impl Waiting {
+    fn add(&mut self, text: &[u8], hash: u128, row: usize) -> Result<i32, &'static str> {
+        if self.hashes.is_empty() {
+            self.first_row = row;
+        }
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+        self.hashes.push(hash);
+        let place = i32::try_from(self.hashes.len()).map_err(|_| "too many texts")?;
+        Ok(ABSENT - place)
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.hashes.clear();
+        self.numbers.clear();
     }
 }
 
-/// Numbers of texts, found by hash: open addressing, at most half full. 96 bits of a hash with a secret seed stand for
+/// Numbers of texts, found by hash: open addressing, at most two thirds full. 96 bits of a hash with a secret seed stand for
 /// the text, so that nothing but the slot is looked at: comparing texts that are spread over memory took as long as all
 /// else together. Two texts of a million share them once in 10^17 batches.
 #[derive(Default)]
@@ -214,8 +299,16 @@ impl Places {
         }
     }
 
+    /// The number in the slot where the text would be, if it is there; mostly it is.
+    #[inline]
+    fn glance(&self, hash: u128) -> i32 {
+        let slot = self.start(hash).and_then(|(place, wanted)| Some((self.slots.get(place)?, wanted)));
+        slot.filter(|(slot, wanted)| (slot.high, slot.low) == (wanted.high, wanted.low))
+            .map_or(ABSENT, |(slot, _)| slot.number)
+    }
+
     fn insert(&mut self, hash: u128, number: i32) {
-        if self.used * 2 >= self.slots.len() {
+        if self.used * 3 >= self.slots.len() * 2 {
             let larger = vec![Slot { high: 0, low: 0, number: ABSENT }; (self.slots.len() * 2).max(16)];
             for slot in std::mem::replace(&mut self.slots, larger) {
                 if slot.number != ABSENT {
@@ -266,23 +359,28 @@ mod tests {
                 for gaps in [false, true] {
                     let mut random = fastrand::Rng::with_seed(seed as u64);
                     let mut column = TextColumn::new(may_repeat);
-                    let mut expect: Vec<Option<String>> = Vec::new();
+                    let (mut expect, mut settled): (Vec<Option<String>>, usize) = (Vec::new(), 0);
                     while expect.len() < 150_000 {
-                        if random.u32(..50_000) == 0 {
+                        if random.u32(..60) == 0 {
+                            column.settle().unwrap();
+                            settled = expect.len();
+                        } else if random.u32(..5_000) == 0 {
                             // A message that was taken back.
-                            let kept = random.usize(..=expect.len());
-                            column.truncate(kept);
-                            expect.truncate(kept);
+                            column.truncate(settled);
+                            expect.truncate(settled);
                         }
                         let text = format!("text {}", random.u32(..different));
                         if gaps && random.u8(..4) == 0 {
                             expect.push(None);
                         } else {
                             column.put(expect.len(), &text, Form::Quoted).unwrap();
-                            assert_eq!(column.get(expect.len()), Some(text.as_str()));
+                            if may_repeat {
+                                assert_eq!(column.current(expect.len()), Some(text.as_str()));
+                            }
                             expect.push(Some(text));
                         }
                     }
+                    column.settle().unwrap();
                     let rows = expect.len();
                     assert!(texts(column, rows) == expect, "{different} texts, repeated {may_repeat}, gaps {gaps}");
                 }
@@ -300,7 +398,13 @@ mod tests {
     fn texts_that_repeat_are_kept_once_and_others_as_they_come() {
         let finished = |different: u32| {
             let mut column = TextColumn::new(true);
-            (0..140_000).for_each(|row| column.put(row, &(row as u32 % different).to_string(), Form::Quoted).unwrap());
+            for row in 0..140_000 {
+                column.put(row, &(row as u32 % different).to_string(), Form::Quoted).unwrap();
+                if row % 50 == 0 {
+                    column.settle().unwrap();
+                }
+            }
+            column.settle().unwrap();
             column.finish(140_000).unwrap()
         };
         assert_eq!(finished(1_000).as_dictionary::<Int32Type>().values().len(), 1_000);
@@ -314,7 +418,7 @@ mod tests {
         assert_eq!(column.last(), (b"Chrome".as_slice(), Form::Quoted));
         column.put_last(2);
         column.put(3, "a \"b\"", Form::Different).unwrap();
-        assert_eq!(column.last(), (b"".as_slice(), Form::Different));
+        assert_eq!(column.last().1, Form::Different);
         let expect = [Some("Chrome"), None, Some("Chrome"), Some("a \"b\"")].map(|text| text.map(str::to_owned));
         assert_eq!(texts(column, 4), expect);
     }

@@ -149,6 +149,10 @@ pub(crate) fn properties(spec: &TableSpec, zstd_level: i32) -> WriterProperties 
                 .set_column_dictionary_enabled(path(), false)
                 .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
         }
+        // All rows of a request share it, wherever the order of the file has put them.
+        if column.name == columns::RECEIVED_AT {
+            builder = builder.set_column_dictionary_enabled(path(), true);
+        }
         if DISTINCT.contains(&column.name) {
             builder = builder.set_column_dictionary_enabled(path(), false);
         }
