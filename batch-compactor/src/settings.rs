@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct CompactorSettings {
     /// Most messages that one drain takes. Default 20,000.
     pub max_messages: usize,
-    /// Most bytes of message bodies that one drain takes. Default 64 MiB.
+    /// Most bytes of message bodies that one drain takes, and what bounds its memory where bodies are not packed: about
+    /// three times as much at the peak, beside the ids of the look-back. Default 64 MiB.
     pub max_bytes: u64,
     /// Most bytes of JSON that one commit is made of: bodies may be packed, so this and not `max_bytes` bounds the
     /// memory. Default 256 MiB.

@@ -31,7 +31,7 @@ impl Table {
         let cores = cpu_info.lines().filter(|line| line.starts_with("processor")).count();
         Ok(format!(
             "# Benchmarks\n\nWritten by `make bench` on {cores} cores of {}, with the release profile. CPU seconds are the server's \
-             own. Goals are the project's budgets; those of questions and of the fast compactor are worked on separately.\n\n{self}",
+             own. Goals are the project's budgets; those of questions are worked on separately.\n\n{self}",
             model.trim_start_matches([' ', '\t', ':']),
         ))
     }
