@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use url::Url;
 
 use crate::commit::Commit;
+use crate::erase::READABLE_FROM;
 use crate::error::LakeError;
 use crate::schema::{LAYOUT, LAYOUT_PROPERTY, TableSpec};
 
@@ -251,8 +252,17 @@ impl Table {
         if let Some(known) = transactions.known.get(application) {
             return Ok(*known);
         }
-        let found = self.read_transaction(snapshot, application).await?;
+        // Whoever reads a table wants to know from where it may be read too, and each is a look at the whole log: both at
+        // a time, so that a cold start does not wait twice.
+        let beside = async {
+            let is_wanted = application != READABLE_FROM && !transactions.known.contains_key(READABLE_FROM);
+            if is_wanted { self.read_transaction(snapshot, READABLE_FROM).await.map(Some) } else { Ok(None) }
+        };
+        let (found, beside) = futures::try_join!(self.read_transaction(snapshot, application), beside)?;
         transactions.known.insert(application.to_owned(), found);
+        if let Some(readable_from) = beside {
+            transactions.known.insert(READABLE_FROM.to_owned(), readable_from);
+        }
         Ok(found)
     }
 

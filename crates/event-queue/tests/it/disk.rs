@@ -173,6 +173,40 @@ async fn a_dead_letter_outlives_its_segment_and_comes_back_once_when_it_is_redri
 }
 
 #[tokio::test]
+async fn behind_a_cut_files_go_with_their_last_message_and_letters_with_those_that_were_put_back() {
+    let files = SimulatedFiles::default();
+    let settings = DiskSettings { max_receives: 1, segment_bytes: 1 << 16, ..small() };
+    let queue = open(&files, settings);
+    for number in 1..=3 {
+        send(&queue, number).await;
+    }
+    let all = receive(&queue).await;
+    queue.extend(&receipts(&all[..2]), Duration::ZERO).await.unwrap();
+    let cut = queue.cut().await.unwrap();
+    assert!(queue.holds_before(cut), "a message is still in somebody's hands");
+    queue.ack(&receipts(&all[2..])).await.unwrap();
+    until(&files, "nothing but letters is left", |names| count(names, ".segment") == 0).await;
+    assert!(!queue.holds_before(cut) && count(&files.listing().into_keys().collect::<Vec<_>>(), ".letters") == 1);
+
+    let dead = queue.dead_sequences();
+    let before = files.listing().into_iter().find(|(name, _)| name.ends_with(".letters")).unwrap();
+    assert_eq!(queue.redrive(&dead[..1]).await.unwrap(), 1);
+    assert!(!queue.compact_letters().await.unwrap(), "the letter must not come back while its message waits");
+    let again = receive(&queue).await;
+    assert_eq!(numbers(&again), [1]);
+    queue.ack(&receipts(&again)).await.unwrap();
+    queue.cut().await.unwrap();
+    until(&files, "its segment is gone", |names| count(names, ".segment") == 0).await;
+    assert!(queue.compact_letters().await.unwrap());
+    assert!(!files.listing().contains_key(&before.0), "the file that held it is gone");
+    let left = queue.dead_letters(10).await.unwrap();
+    assert_eq!((left.len(), &left[0].body), (1, &message(2).body));
+    drop(queue);
+    let left = open(&files, settings).dead_letters(10).await.unwrap();
+    assert_eq!((left.len(), &left[0].body), (1, &message(2).body));
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
     let files = SimulatedFiles::default();
     let queue = open(&files, DiskSettings { max_bytes: 4_000, ..small() });

@@ -127,12 +127,7 @@ async fn store_events(
     let mut stored_here: HashSet<u32> = HashSet::new();
     while report.conflicts < project.settings.commit_attempts {
         let round = Round::new(project, writing, messages, incoming, &stored_here, floor).await?;
-        let Some(round) = round else {
-            if let Some(earlier) = encoded {
-                earlier.discard(project).await;
-            }
-            return Ok(report);
-        };
+        let Some(round) = round else { return Ok(report) };
         let ready = match encoded.take() {
             Some(earlier) if earlier.is_of(&round) => earlier,
             earlier => {
