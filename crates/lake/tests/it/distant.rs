@@ -27,13 +27,16 @@ use crate::made::{tie, track};
 const NOW: &str = "2026-03-10T12:00:00Z";
 const COMMITS: u64 = 12;
 
+/// The path of an object, and what happens before it is read.
+type Before = (String, BoxFuture<'static, ()>);
+
 /// Notes what is read.
 #[derive(Clone)]
 struct Counting {
     inner: Arc<dyn ObjectStore>,
     reads: Arc<Mutex<BTreeMap<String, usize>>>,
     /// What happens before an object is read, once.
-    before: Arc<Mutex<Option<(String, BoxFuture<'static, ()>)>>>,
+    before: Arc<Mutex<Option<Before>>>,
 }
 
 impl Counting {
