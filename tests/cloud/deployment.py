@@ -62,6 +62,10 @@ class Moto:
         self._process.kill()
         self._process.wait()
         self._log.close()
+        # Where moto itself failed, its client only sees a 500.
+        log = Path(self._log.name).read_text(errors="replace")
+        if "Traceback" in log:
+            tell("moto failed:\n" + log[log.rindex("Traceback"):][:4_000])
 
 
 class Deployment:

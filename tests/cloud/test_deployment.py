@@ -141,10 +141,12 @@ class Cloud(unittest.TestCase):
         refused = self.deployment.terraform.run("destroy", "-input=false", "-auto-approve", accept=(1,))
         self.assertIn("BucketNotEmpty", refused)
         versions = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.deployment.bucket)
-        for page in versions:
+        # All are listed before any is deleted: moto does not find where a page ended once that object is gone.
+        for page in list(versions):
             objects = [{"Key": found["Key"], "VersionId": found["VersionId"]}
                        for found in page.get("Versions", []) + page.get("DeleteMarkers", [])]
-            self.s3.delete_objects(Bucket=self.deployment.bucket, Delete={"Objects": objects})
+            for found in objects:
+                self.s3.delete_object(Bucket=self.deployment.bucket, **found)
         self.deployment.terraform.run("destroy", "-input=false", "-auto-approve")
         left = {
             "buckets": self.s3.list_buckets()["Buckets"],
