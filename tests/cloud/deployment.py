@@ -62,10 +62,11 @@ class Moto:
         self._process.kill()
         self._process.wait()
         self._log.close()
-        # Where moto itself failed, its client only sees a 500.
-        log = Path(self._log.name).read_text(errors="replace")
-        if "Traceback" in log:
-            tell("moto failed:\n" + log[log.rindex("Traceback"):][:4_000])
+        # Where moto itself failed, its client only sees a 500. The folder may be gone already.
+        log = Path(self._log.name)
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if "Traceback" in text:
+            tell("moto failed:\n" + text[text.rindex("Traceback"):][:20_000])
 
 
 class Deployment:
