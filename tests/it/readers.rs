@@ -67,7 +67,13 @@ fn timestamp(number: usize) -> String {
 fn expect(table: &Path, how: &str, readers: &[&str]) {
     let python = std::env::var("HEADWATER_TEST_PYTHON").expect("`make test` installs the readers and names its Python");
     let script = tests::root().join("tests/readers/read.py");
-    let output = Command::new(python).arg(script).arg(table).arg(how).output().unwrap();
+    // ClickHouse inside of Python sometimes waits for itself for ever, and is then begun anew.
+    let run = || {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", "20"]).arg(&python).arg(&script).arg(table).arg(how).output().unwrap()
+    };
+    let output = (0..6).map(|_| run()).find(|output| output.status.code().is_some_and(|code| code != 137));
+    let output = output.expect("the readers end within 20 seconds, in one of six tries");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Vec<Value> =
         String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
