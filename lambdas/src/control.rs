@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use event_model::project::SharedDirectory;
 use event_model::{ErrorCode, Problem, ProjectId, Timestamp};
 use event_queue::{Compression, Queue};
-use lake::{Lake, PersonIds};
+use lake::{Lake, LakeError, PersonIds};
 use query_lambda::{Control, Erased, QueueSide, QueueStatus, Redriven, Replay, Replayed, Selection, queue_problem};
 
 /// What the function that answers may use of the writing side.
@@ -52,21 +52,16 @@ impl Control for CloudControl {
     }
 
     async fn queue_status(&self) -> Result<QueueStatus, Problem> {
-        let stats = self.queue.stats().await.map_err(queue_problem)?;
-        Ok(QueueStatus {
-            waiting_messages: stats.visible,
-            in_flight_messages: stats.in_flight,
-            dead_messages: stats.dead,
-            events: stats.events,
-            bytes: stats.bytes,
-            oldest_seconds: stats.oldest_age.map(|age| age.as_secs()),
-            approximate: stats.approximate,
-        })
+        self.queue.stats().await.map(QueueStatus::from).map_err(queue_problem)
     }
 
-    /// Needs rights that the function that answers does not have: it only reads the tables.
-    async fn erase(&self, _: &ProjectId, _: PersonIds, _: bool) -> Result<Erased, Problem> {
-        Err(not_here("persons cannot be erased yet by the function that answers questions"))
+    /// The function that answers may only record it: the one that stores events does it with its next maintenance. What
+    /// waits in SQS is kept out when it is drained.
+    async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem> {
+        let failed = |error: LakeError| Problem::from(ErrorCode::LakeUnavailable).because(error);
+        let lake = self.lake.project(project).await.map_err(failed)?;
+        let erasure = lake.record_erasure(ids, forbid).await.map_err(failed)?;
+        Ok(Erased::recorded(erasure.name()))
     }
 
     async fn redrive(&self) -> Result<Redriven, Problem> {
@@ -145,6 +140,19 @@ mod tests {
         assert_eq!(replayed, Replayed { accepted: 0, still_rejected: 1, not_replayable: 0 });
         let nobody = ProjectId::parse("nobody").unwrap();
         assert_eq!(control.replay(&nobody, Selection::All).await.unwrap_err().code, ErrorCode::NotFound);
+    }
+
+    #[tokio::test]
+    async fn an_erase_is_recorded_here_and_done_by_the_next_maintenance() {
+        let folder = tempfile::tempdir().unwrap();
+        let (control, _, shop) = control(folder.path(), Duration::from_secs(60)).await;
+        let ids = [event_model::PersonId::User("u".to_owned())].into_iter().collect();
+        let recorded = control.erase(&shop, ids, false).await.unwrap();
+        assert_eq!((recorded.state, recorded.tables), (query_lambda::ErasureState::Recorded, Vec::new()));
+        let lake = control.lake.project(&shop).await.unwrap();
+        lake.maintain(&lake::MaintenanceSettings::default()).await.unwrap();
+        let finished = lake.erasure(&recorded.erasure).await.unwrap();
+        assert!(matches!(finished, Some(lake::ErasureState::Finished(_))), "{finished:?}");
     }
 
     #[tokio::test]

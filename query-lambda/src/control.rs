@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use event_model::{EventId, Problem, ProjectId, Reason};
+use event_queue::QueueStats;
 use lake::{PersonIds, Receipt};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,7 +24,8 @@ pub trait Control: Send + Sync {
     async fn queue_status(&self) -> Result<QueueStatus, Problem>;
 
     /// Erases a person: from the queue, the tables, their logs and earlier versions. With `forbid` nothing of the person is
-    /// stored afterwards either. An erase that breaks off is recorded and finished later.
+    /// stored afterwards either. An erase that breaks off is recorded and finished later; one that another part of the
+    /// deployment does is only recorded when this returns.
     async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem>;
 
     /// Puts all dead letters back into the queue, of all projects. Durable when it returns.
@@ -57,7 +59,9 @@ pub struct Replayed {
 pub struct Erased {
     /// Names the erase, and nobody.
     pub erasure: String,
-    /// What was done to each table.
+    /// How far it has come.
+    pub state: ErasureState,
+    /// What was done to each table; nothing yet where it is only recorded.
     pub tables: Vec<ErasedTable>,
     /// Dead letters with events of the person that were put back into the queue, so that their other events are stored.
     pub redriven_messages: u64,
@@ -66,6 +70,17 @@ pub struct Erased {
     pub unreadable_messages: u64,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+}
+
+/// How far an erase has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureState {
+    /// It is recorded, and the next maintenance does it.
+    Recorded,
+    /// Nothing of the person is left.
+    #[default]
+    Finished,
 }
 
 /// What an erase did to one table.
@@ -89,10 +104,18 @@ pub struct ErasedTable {
     pub log_files: u64,
 }
 
+impl Erased {
+    /// Of an erase that is recorded and not finished.
+    #[must_use]
+    pub fn recorded(erasure: &str) -> Self {
+        Self { erasure: erasure.to_owned(), state: ErasureState::Recorded, ..Self::default() }
+    }
+}
+
 impl From<Receipt> for Erased {
     fn from(receipt: Receipt) -> Self {
         let table = |table: lake::erase::ErasedTable| ErasedTable {
-            table: table.table.to_owned(),
+            table: table.table.into_owned(),
             version: table.version,
             rows: table.rows,
             files_searched: table.files_searched,
@@ -103,6 +126,7 @@ impl From<Receipt> for Erased {
         };
         Self {
             erasure: receipt.erasure,
+            state: ErasureState::Finished,
             tables: receipt.tables.into_iter().map(table).collect(),
             redriven_messages: 0,
             unreadable_messages: receipt.unreadable_messages,
@@ -128,6 +152,20 @@ pub struct QueueStatus {
     pub oldest_seconds: Option<u64>,
     /// Whether the figures are only roughly right, and a while old.
     pub approximate: bool,
+}
+
+impl From<QueueStats> for QueueStatus {
+    fn from(stats: QueueStats) -> Self {
+        Self {
+            waiting_messages: stats.visible,
+            in_flight_messages: stats.in_flight,
+            dead_messages: stats.dead,
+            events: stats.events,
+            bytes: stats.bytes,
+            oldest_seconds: stats.oldest_age.map(|age| age.as_secs()),
+            approximate: stats.approximate,
+        }
+    }
 }
 
 /// What was put back.

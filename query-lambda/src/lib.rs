@@ -33,7 +33,7 @@ pub mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use control::{Control, Erased, ErasedTable, QueueSide, QueueStatus, Redriven, Replayed, Selection};
+pub use control::{Control, Erased, ErasedTable, ErasureState, QueueSide, QueueStatus, Redriven, Replayed, Selection};
 pub use problem::{not_found, problem_response};
 pub use replay::{Replay, queue_problem};
 pub use request_log::REQUEST_ID;

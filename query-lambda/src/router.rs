@@ -7,8 +7,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 use crate::routes::{
-    events_query_post, flush_post, insights_query_post, ledger_get, persons_erase_post, persons_export_post,
-    quarantine_get, quarantine_replay_post, queue_get, queue_redrive_post, schema_get,
+    events_query_post, flush_post, insights_query_post, ledger_get, persons_erase_post, persons_erasure_get,
+    persons_export_post, quarantine_get, quarantine_replay_post, queue_get, queue_redrive_post, schema_get,
 };
 use crate::service::QueryService;
 use crate::{cors, problem, request_log};
@@ -21,6 +21,7 @@ pub fn router(service: Arc<QueryService>) -> Router {
         .route("/api/v1/events/query", post(events_query_post::handle))
         .route("/api/v1/schema", get(schema_get::handle))
         .route("/api/v1/persons/erase", post(persons_erase_post::handle))
+        .route("/api/v1/persons/erasures/{erasure}", get(persons_erasure_get::handle))
         .route("/api/v1/persons/export", post(persons_export_post::handle))
         .route("/api/v1/quarantine", get(quarantine_get::handle))
         .route("/api/v1/quarantine/replay", post(quarantine_replay_post::handle))

@@ -8,7 +8,6 @@ import re
 import sys
 import traceback
 import types
-import unittest.mock
 import uuid
 
 # The account in ARNs.
@@ -42,14 +41,12 @@ def patch_sqs() -> None:
 
 def patch_imports() -> None:
     """moto imports a validator of API descriptions when it sees its first API. Only the older kind of API, which is
-    not used here, would call it. Likewise a library of parsers with its first database of Glue."""
+    not used here, would call it."""
     name = "openapi_spec_validator"
     for module in [name, f"{name}.validation", f"{name}.validation.exceptions"]:
         sys.modules[module] = types.ModuleType(module)
     sys.modules[name].validate_spec = lambda description: None
     sys.modules[f"{name}.validation.exceptions"].OpenAPIValidationError = ValueError
-    # Glue reads expressions about partitions with it, and is asked none.
-    sys.modules["pyparsing"] = unittest.mock.MagicMock()
 
 
 def patch_tls() -> None:

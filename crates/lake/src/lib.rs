@@ -40,7 +40,7 @@ pub mod tables;
 
 pub use batch::{IncomingMessage, IngestBatch, IngestReport, MessageCounts, QuarantineRow};
 pub use check::{CheckReport, Damage, Depth};
-pub use erase::{Erasure, Receipt};
+pub use erase::{Erasure, ErasureState, Receipt};
 pub use error::LakeError;
 pub use lake::Lake;
 pub use ledger::LedgerTotals;

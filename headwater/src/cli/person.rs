@@ -18,6 +18,8 @@ pub(crate) enum PersonCommand {
     Export(ExportArgs),
     /// Remove a person from everything that is kept, for good: tables, quarantine, queue, earlier versions.
     Erase(EraseArgs),
+    /// How far an erase has come, and its receipt.
+    Erasure(ErasureArgs),
 }
 
 /// Whose data.
@@ -61,11 +63,22 @@ pub(crate) struct EraseArgs {
     yes: bool,
 }
 
+/// `headwater person erasure 7d0f3c9be0a94f0c8a4c6f1b2d3e4f50`.
+#[derive(Args, Debug)]
+pub(crate) struct ErasureArgs {
+    #[command(flatten)]
+    access: ApiAccess,
+    /// What the erase is called: `erasure` in its answer.
+    #[arg(value_name = "ERASURE")]
+    erasure: String,
+}
+
 impl PersonCommand {
     pub(super) fn run(&self, format: Format) -> anyhow::Result<Exit> {
         match self {
             Self::Export(args) => export(args),
             Self::Erase(args) => erase(args, format),
+            Self::Erasure(args) => erasure(args, format),
         }
     }
 }
@@ -117,12 +130,29 @@ fn erase(args: &EraseArgs, format: Format) -> anyhow::Result<Exit> {
     // However long it takes.
     let receipt = args.access.client()?.post_lines("/api/v1/persons/erase", &body.to_string(), &mut io::sink())?;
     let receipt: Value = serde_json::from_str(&receipt).context("the server did not answer with a receipt")?;
-    output::print(format, &receipt, || {
+    show(format, &receipt)
+}
+
+fn erasure(args: &ErasureArgs, format: Format) -> anyhow::Result<Exit> {
+    let is_name = !args.erasure.is_empty() && args.erasure.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    anyhow::ensure!(is_name, "{:?} is not the name of an erase: it has letters and digits only", args.erasure);
+    show(format, &args.access.client()?.get(&format!("/api/v1/persons/erasures/{}", args.erasure))?)
+}
+
+/// Prints a receipt, and what it is not to be read without.
+fn show(format: Format, receipt: &Value) -> anyhow::Result<Exit> {
+    output::print(format, receipt, || {
         let mut table = Table::new(COLUMNS.iter().copied());
         let tables = receipt.get("tables").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         table.rows = tables.iter().map(|row| COLUMNS.iter().map(|column| cell(row.get(column))).collect()).collect();
         table
     })?;
+    if receipt.get("state").is_some_and(|state| state == "recorded") {
+        let name = receipt.get("erasure").and_then(Value::as_str).unwrap_or_default();
+        tell(&format!(
+            "it is recorded, and the next maintenance does it: `headwater person erasure {name}` says when it is finished"
+        ));
+    }
     if let Some(unreadable) = receipt.get("unreadable_messages").and_then(Value::as_u64).filter(|count| *count > 0) {
         tell(&format!(
             "{unreadable} messages cannot be read at all, so that nobody can say whom they name; they are kept"

@@ -64,16 +64,7 @@ impl Control for LocalControl {
     }
 
     async fn queue_status(&self) -> Result<QueueStatus, Problem> {
-        let stats = self.queue.stats().await.map_err(queue_problem)?;
-        Ok(QueueStatus {
-            waiting_messages: stats.visible,
-            in_flight_messages: stats.in_flight,
-            dead_messages: stats.dead,
-            events: stats.events,
-            bytes: stats.bytes,
-            oldest_seconds: stats.oldest_age.map(|age| age.as_secs()),
-            approximate: stats.approximate,
-        })
+        self.queue.stats().await.map(QueueStatus::from).map_err(queue_problem)
     }
 
     async fn erase(&self, project: &ProjectId, ids: PersonIds, forbid: bool) -> Result<Erased, Problem> {

@@ -3,7 +3,7 @@
 use event_model::ErrorCode;
 use serde_json::json;
 
-use super::document::{Answer, Document, Endpoint};
+use super::document::{Answer, Document, Endpoint, in_path};
 use super::query::{ADMIN, ANY, WITH_BODY, WITH_LAKE, errors, project_header};
 use crate::control::{Erased, ErasedTable};
 use crate::person::PersonRequest;
@@ -58,7 +58,12 @@ pub(super) fn endpoints(document: &mut Document) {
         elapsed_ms: 140,
         ..Erased::default()
     };
-    let answer = Answer::json("The receipt.", document.of::<Erased>(), json!(example));
+    let answer = Answer::json(
+        "The receipt. Where another part of the deployment does it, the status is 202, and `state` says `recorded`: ask \
+         for the erase by its name until it is finished.",
+        document.of::<Erased>(),
+        json!(example.clone()),
+    );
     document.add(Endpoint {
         method: "post",
         path: "/api/v1/persons/erase",
@@ -76,7 +81,21 @@ pub(super) fn endpoints(document: &mut Document) {
             ANY,
             WITH_BODY,
             WITH_LAKE,
-            &[ErrorCode::InvalidBody, ErrorCode::NotSupported, ErrorCode::QueueUnavailable, ErrorCode::QueueFull],
+            &[ErrorCode::InvalidBody, ErrorCode::QueueUnavailable, ErrorCode::QueueFull],
         ]),
+    });
+    let answer = Answer::json("The receipt.", document.of::<Erased>(), json!(example));
+    document.add(Endpoint {
+        method: "get",
+        path: "/api/v1/persons/erasures/{erasure}",
+        operation: "getErasure",
+        summary: "How far an erase has come",
+        description: "Its receipt once it is finished; until then `state` is `recorded`. The receipt is of the run that \
+                      ended it. It names nobody and is kept.",
+        security: ADMIN,
+        parameters: vec![in_path("erasure", "The `erasure` of the answer that began it"), project_header()],
+        request: None,
+        answer,
+        errors: errors(&[ANY, WITH_LAKE, &[ErrorCode::NotFound]]),
     });
 }

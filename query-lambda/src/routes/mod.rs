@@ -5,6 +5,7 @@ pub(crate) mod flush_post;
 pub(crate) mod insights_query_post;
 pub(crate) mod ledger_get;
 pub(crate) mod persons_erase_post;
+pub(crate) mod persons_erasure_get;
 pub(crate) mod persons_export_post;
 pub(crate) mod quarantine_get;
 pub(crate) mod quarantine_replay_post;

@@ -1,9 +1,10 @@
 //! One person: everything that is kept of them.
 
+use axum::body::Body;
 use event_model::{Event, EventType, Reason};
 use serde_json::{Value, json};
 
-use super::{Deployment, event, rejected};
+use super::{ADMIN, Deployment, event, rejected, request};
 
 async fn shop() -> Deployment {
     let deployment = Deployment::new().await;
@@ -93,6 +94,16 @@ async fn an_erased_person_is_gone_from_every_answer_and_earlier_versions_are_ref
         "{receipt}"
     );
     assert_eq!(deployment.post(path, &trend(None)).await.json()["result"]["series"][0]["total"], 1);
+    let name = receipt["erasure"].as_str().unwrap();
+    let kept = deployment.administer("GET", &format!("/api/v1/persons/erasures/{name}")).await;
+    assert_eq!((&kept["state"], &kept["tables"]), (&json!("finished"), &receipt["tables"]));
+    for nothing in ["another", "..%2F..%2Fheadwater-lake"] {
+        let asked = request("GET", &format!("/api/v1/persons/erasures/{nothing}"), ADMIN).body(Body::empty()).unwrap();
+        let problem = deployment.ask(asked).await.problem();
+        assert_eq!((problem.0, problem.1.as_str()), (404, "not_found"), "{nothing}");
+    }
+    let reader = deployment.get(&format!("/api/v1/persons/erasures/{name}")).await.problem();
+    assert_eq!(reader.0, 403, "a receipt is for administrators");
     let version = before["meta"]["versions"]["events"].as_u64().unwrap();
     let (status, code, detail) = deployment.post(path, &trend(Some(version))).await.problem();
     assert_eq!((status, code.as_str()), (410, "version_gone"));

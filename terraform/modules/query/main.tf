@@ -49,6 +49,13 @@ module "function" {
       condition = { Null = { "s3:if-none-match" = "false" } }
     },
     {
+      # Who is to be erased; the function that stores events does it. A request that is there is never replaced.
+      sid       = "RecordErasures"
+      actions   = ["s3:PutObject"]
+      resources = ["${var.lake.bucket_arn}/lake/projects/*/erasures/*.json"]
+      condition = { Null = { "s3:if-none-match" = "false" } }
+    },
+    {
       # Answers that Lambda does not hand on are fetched here, by a link that the function signs.
       sid       = "KeepLargeAnswers"
       actions   = ["s3:PutObject", "s3:GetObject"]

@@ -4,7 +4,7 @@
 //! begin   request (a file)  -> kept out: what ingest gets of the person from now on is not stored
 //! finish  events, identities, quarantine, persons: rewritten, one commit a table
 //!         -> readers of before are waited for -> checkpoint, log entries, files of before -> kept out until now
-//!         -> the request is deleted
+//!         -> the receipt is kept -> the request is deleted
 //! ```
 //!
 //! Each step may be done again, so an erase that a crash cut off is ended by whoever next looks at the requests. The
@@ -17,14 +17,16 @@
 
 mod clean;
 mod kept_out;
+mod receipts;
 mod request;
 mod rewrite;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use deltalake_core::DeltaTable;
 use event_model::EventId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::kept_out::KeptOut;
 pub use self::request::Erasure;
@@ -45,8 +47,17 @@ pub(crate) const ERASED_ROWS: &str = "erased";
 /// How long an erase waits for readers of this process that still hold an earlier version.
 pub const READER_GRACE: Duration = Duration::from_secs(30);
 
+/// How far an erase has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ErasureState {
+    /// It is recorded. The next maintenance of whoever may write finishes it.
+    Recorded,
+    /// Nothing of the person is left.
+    Finished(Receipt),
+}
+
 /// What an erase did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Names the erase.
     pub erasure: String,
@@ -59,10 +70,10 @@ pub struct Receipt {
 }
 
 /// What an erase did to one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasedTable {
     /// The table.
-    pub table: &'static str,
+    pub table: Cow<'static, str>,
     /// The version that the erase made: the oldest that can be read from now on.
     pub version: u64,
     /// Rows that were removed (of `quarantine`: emptied).
@@ -88,10 +99,35 @@ impl ProjectLake {
     /// [`LakeError::Storage`] or [`LakeError::Conflict`]: it may have been recorded nevertheless, and is then finished by
     /// the next maintenance.
     pub async fn begin_erasure(&self, ids: PersonIds, forbid: bool) -> Result<Erasure, LakeError> {
-        let erasure = Erasure::new(ids, forbid, self.settings.clock.now());
-        request::put(self, &erasure).await?;
+        let erasure = self.record_erasure(ids, forbid).await?;
         self.keep_out(&erasure).await?;
         Ok(erasure)
+    }
+
+    /// Records that a person is to be erased, and nothing else: for whoever may not write tables. The next maintenance
+    /// of whoever may finishes it; what is received of the person until it does is stored, and erased by it.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`]: it may have been recorded nevertheless.
+    pub async fn record_erasure(&self, ids: PersonIds, forbid: bool) -> Result<Erasure, LakeError> {
+        let erasure = Erasure::new(ids, forbid, self.settings.clock.now());
+        request::put(self, &erasure).await?;
+        Ok(erasure)
+    }
+
+    /// How far the erase of that name has come; `None` if there was none.
+    ///
+    /// # Errors
+    /// [`LakeError::Storage`], [`LakeError::Damaged`].
+    pub async fn erasure(&self, name: &str) -> Result<Option<ErasureState>, LakeError> {
+        if !request::is_name(name) {
+            return Ok(None);
+        }
+        // The receipt is kept before the request is deleted, so one of the two is there.
+        if request::is_recorded(self, name).await? {
+            return Ok(Some(ErasureState::Recorded));
+        }
+        Ok(receipts::get(self, name).await?.map(ErasureState::Finished))
     }
 
     /// The erasures that are recorded and not finished.
@@ -126,7 +162,7 @@ impl ProjectLake {
         let mut receipt = Receipt { erasure: erasure.name().to_owned(), ..Receipt::default() };
         if !self.erasures().await?.contains(erasure) {
             // Somebody else has finished it.
-            return Ok(receipt);
+            return Ok(receipts::get(self, erasure.name()).await?.unwrap_or(receipt));
         }
         self.keep_out(erasure).await?;
         for spec in belongs::TABLES {
@@ -136,7 +172,7 @@ impl ProjectLake {
         // What the log of events says of messages must be in the ledger before entries go.
         self.roll_ledger().await?;
         for done in &mut receipt.tables {
-            let table = self.table_of_persons(done.table);
+            let table = self.table_of_persons(&done.table);
             self.reader.wait_for_readers(table, done.version, READER_GRACE).await?;
             clean::table(table, done, &erasure.ids, self.settings.clock.now()).await?;
         }
@@ -145,8 +181,9 @@ impl ProjectLake {
         if until.is_some() {
             kept_out::add_persons(self, &erasure.ids, until).await?;
         }
-        request::delete(self, erasure).await?;
         receipt.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        receipts::put(self, &receipt).await?;
+        request::delete(self, erasure).await?;
         tracing::info!(project = %self.id, erasure = erasure.name(), rows = receipt.rows(), "a person was erased");
         Ok(receipt)
     }

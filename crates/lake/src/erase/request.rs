@@ -3,7 +3,7 @@
 use event_model::Timestamp;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error as StoreError, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{Error as StoreError, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::token;
@@ -43,15 +43,32 @@ fn folder(project: &ProjectLake) -> Path {
     project.folder.clone().join("erasures")
 }
 
-fn path(project: &ProjectLake, erasure: &Erasure) -> Path {
-    folder(project).join(format!("{}.json", erasure.name))
+fn path(project: &ProjectLake, name: &str) -> Path {
+    folder(project).join(format!("{name}.json"))
+}
+
+/// Whether a text can name an erase: it becomes a part of a path.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Whether one of that name is recorded and not finished.
+pub(super) async fn is_recorded(project: &ProjectLake, name: &str) -> Result<bool, LakeError> {
+    let path = path(project, name);
+    match project.store.head(&path).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(LakeError::storage(path.to_string(), error)),
+    }
 }
 
 /// Records it.
 pub(super) async fn put(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
-    let path = path(project, erasure);
+    let path = path(project, &erasure.name);
     let bytes = serde_json::to_vec(erasure).map_err(|error| LakeError::storage(path.to_string(), error))?;
-    let put = project.store.put(&path, bytes.into()).await;
+    // The name is new. In the cloud whoever records it may only add.
+    let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    let put = project.store.put_opts(&path, bytes.into(), create).await;
     put.map(drop).map_err(|error| LakeError::storage(path.to_string(), error))
 }
 
@@ -86,7 +103,7 @@ pub(super) async fn list(project: &ProjectLake) -> Result<Vec<Erasure>, LakeErro
 
 /// Forgets it: it is finished.
 pub(super) async fn delete(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
-    let path = path(project, erasure);
+    let path = path(project, &erasure.name);
     match project.store.delete(&path).await {
         Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
         Err(error) => Err(LakeError::storage(path.to_string(), error)),

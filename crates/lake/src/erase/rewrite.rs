@@ -53,7 +53,7 @@ pub(super) async fn table(
     person: &PersonIds,
     settings: &MaintenanceSettings,
 ) -> Result<ErasedTable, LakeError> {
-    let mut report = ErasedTable { table: table.spec().name, ..ErasedTable::default() };
+    let mut report = ErasedTable { table: table.spec().name.into(), ..ErasedTable::default() };
     let mut searched: HashMap<String, Option<Cleaned>> = HashMap::new();
     let mut files = FileList::default();
     for _ in 0..ATTEMPTS {

@@ -8,7 +8,8 @@ use futures::TryStreamExt as _;
 use lake::maintenance::MaintenanceSettings;
 use lake::schema::{EVENTS, IDENTITIES, PERSONS, QUARANTINE};
 use lake::{
-    At, Depth, IngestBatch, Lake, LakeError, LakeSettings, PersonIds, ProjectLake, QuarantineFilter, QuarantineRow,
+    At, Depth, ErasureState, IngestBatch, Lake, LakeError, LakeSettings, PersonIds, ProjectLake, QuarantineFilter,
+    QuarantineRow,
 };
 use object_store::ObjectStore;
 use test_support::canaries::in_store;
@@ -118,7 +119,7 @@ async fn an_erase_leaves_no_byte_of_the_person_and_everything_of_others() {
     assert_eq!(traits.len(), 2);
     drop(traits);
     let receipt = erase(&shop, false).await.unwrap();
-    let rows: Vec<(&str, u64)> = receipt.tables.iter().map(|table| (table.table, table.rows)).collect();
+    let rows: Vec<(&str, u64)> = receipt.tables.iter().map(|table| (table.table.as_ref(), table.rows)).collect();
     assert_eq!(rows, [("events", 15), ("identities", 1), ("quarantine", 5), ("persons", 2)]);
     assert!(receipt.tables.iter().all(|table| table.bytes_scanned > 0 && table.files_deleted > 0), "{receipt:?}");
     assert_eq!(wrong(&store, &settings, 15).await, Vec::<String>::new());
@@ -306,6 +307,32 @@ async fn readers_of_before_are_waited_for() {
     drop((view, files));
     erasing.await.unwrap();
     assert_eq!(wrong(&store, &settings, 3).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erase_that_is_only_recorded_is_done_by_maintenance_with_what_came_in_between_and_its_receipt_stays() {
+    let (store, settings) = (memory(), settings(NOW));
+    let shop = start(&store, &settings).await.unwrap();
+    shop.ingest(both(1, BEFORE)).await.unwrap();
+    let ids = shop.ids_of(&PersonId::User("canary-ada".to_owned()), false).await.unwrap();
+    let recorded = shop.record_erasure(ids, false).await.unwrap();
+    assert_eq!(shop.erasure(recorded.name()).await.unwrap(), Some(ErasureState::Recorded));
+    shop.ingest(both(2, BEFORE)).await.unwrap();
+    assert_eq!(event_counts(&store).await.len(), 12, "nobody is kept out yet");
+
+    // By another process, as in the cloud.
+    let writer = start(&store, &settings).await.unwrap();
+    writer.maintain(&maintenance()).await.unwrap();
+    assert_eq!(wrong(&store, &settings, 6).await, Vec::<String>::new());
+    let Some(ErasureState::Finished(receipt)) = shop.erasure(recorded.name()).await.unwrap() else { panic!() };
+    assert_eq!((receipt.erasure.as_str(), receipt.tables[0].table.as_ref()), (recorded.name(), "events"));
+    assert_eq!(receipt.tables[0].rows, 6);
+    assert_eq!(writer.finish_erasure(&recorded, &maintenance()).await.unwrap(), receipt, "who comes late reads it");
+    writer.ingest(both(3, BEFORE)).await.unwrap();
+    assert_eq!(wrong(&store, &settings, 9).await, Vec::<String>::new());
+    for name in ["another", "", "../persons", "a/b", &"a".repeat(65)] {
+        assert_eq!(shop.erasure(name).await.unwrap(), None, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
