@@ -86,7 +86,8 @@ pub(crate) fn integers(arguments: &[ArrayRef]) -> datafusion::error::Result<Int6
     Ok(cast(first(arguments)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
 }
 
-fn micros(arguments: &[ArrayRef]) -> datafusion::error::Result<arrow::array::TimestampMicrosecondArray> {
+/// The only argument as microseconds.
+pub(crate) fn micros(arguments: &[ArrayRef]) -> datafusion::error::Result<arrow::array::TimestampMicrosecondArray> {
     let array = first(arguments)?;
     let zone = match array.data_type() {
         DataType::Timestamp(_, zone) => zone.clone(),

@@ -14,6 +14,7 @@ use query_model::question::GroupBy;
 use query_model::{Insight as Asked, ProjectSettings, Question};
 use serde_json::value::RawValue;
 
+use crate::funnel::FunnelInsight;
 use crate::matching::{check_supported, reads_traits};
 use crate::problem::{internal, not_supported};
 use crate::source::Source;
@@ -38,6 +39,7 @@ pub struct Insight {
 #[derive(Debug)]
 enum Kind {
     Trend(Box<TrendInsight>),
+    Funnel(Box<FunnelInsight>),
 }
 
 impl Insight {
@@ -58,7 +60,8 @@ impl Insight {
         let (question, calendar, exact) = question.resolve(settings, now)?;
         let kind = match &question.insight {
             Asked::Trend(trend) => Kind::Trend(Box::new(TrendInsight::new(&question, trend, calendar, exact)?)),
-            Asked::Funnel(_) | Asked::Retention(_) | Asked::Stickiness(_) | Asked::Lifecycle(_) | Asked::Paths(_) => {
+            Asked::Funnel(funnel) => Kind::Funnel(Box::new(FunnelInsight::new(&question, funnel, calendar, exact)?)),
+            Asked::Retention(_) | Asked::Stickiness(_) | Asked::Lifecycle(_) | Asked::Paths(_) => {
                 return Err(not_supported(format_args!("The kind {}", question.kind().as_str())));
             }
         };
@@ -81,8 +84,12 @@ impl Insight {
     /// Whether [`Source::traits`] must be there.
     #[must_use]
     pub fn needs_traits(&self) -> bool {
-        let Kind::Trend(trend) = &self.kind;
-        reads_traits(&self.question.common.filters) || trend.needs_traits(&self.question)
+        let question = &self.question;
+        let kind_needs = match &self.kind {
+            Kind::Trend(trend) => trend.needs_traits(question),
+            Kind::Funnel(funnel) => funnel.needs_traits(question),
+        };
+        kind_needs || reads_traits(&question.common.filters)
     }
 
     /// Goes one step on. The first call has no batches, each later one those of the plan that the call before gave.
@@ -91,13 +98,24 @@ impl Insight {
     /// `internal` if the plan cannot be built or its batches do not fit it; `question_too_complex` if the answer would
     /// be too large.
     pub fn next(&mut self, source: &Source, batches: Option<Vec<RecordBatch>>) -> Result<Step, Problem> {
-        let Kind::Trend(trend) = &mut self.kind;
+        let question = &self.question;
         if let Some(batches) = batches {
-            trend.take(&self.question, &batches)?;
+            match &mut self.kind {
+                Kind::Trend(trend) => trend.take(question, &batches)?,
+                Kind::Funnel(funnel) => funnel.take(question, &batches)?,
+            }
         }
-        if let Some(plan) = trend.plan(&self.question, source)? {
+        let plan = match &self.kind {
+            Kind::Trend(trend) => trend.plan(question, source)?,
+            Kind::Funnel(funnel) => funnel.plan(question, source)?,
+        };
+        if let Some(plan) = plan {
             return Ok(Step::Run(plan));
         }
-        serde_json::value::to_raw_value(&trend.result()).map(Step::Done).map_err(internal)
+        let result = match &mut self.kind {
+            Kind::Trend(trend) => serde_json::value::to_raw_value(&trend.result()),
+            Kind::Funnel(funnel) => serde_json::value::to_raw_value(&funnel.result()),
+        };
+        result.map(Step::Done).map_err(internal)
     }
 }

@@ -13,6 +13,7 @@ mod problem;
 
 pub mod insight;
 pub mod source;
+mod funnel;
 mod trend;
 
 pub mod events_query;

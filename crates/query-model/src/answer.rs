@@ -134,13 +134,26 @@ pub enum FunnelResult {
     },
     /// View `time_to_convert`.
     TimeToConvert {
-        /// Bars from the fastest to the slowest.
-        bins: Vec<FunnelBin>,
-        /// The mean, in seconds; null if nobody converted.
-        average_seconds: Option<f64>,
-        /// The median, in seconds; null if nobody converted.
-        median_seconds: Option<f64>,
+        /// Of the period that was asked for.
+        #[serde(flatten)]
+        current: FunnelTimes,
+        /// Of the period it is compared with.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        previous: Option<FunnelTimes>,
     },
+}
+
+/// How long it took from one step to another.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FunnelTimes {
+    /// Bars of equal width from the fastest to the slowest, whom the last bar includes. None if nobody converted, one
+    /// if all took equally long.
+    pub bins: Vec<FunnelBin>,
+    /// The mean, in seconds; null if nobody converted.
+    pub average_seconds: Option<f64>,
+    /// The median, in seconds; null if nobody converted.
+    pub median_seconds: Option<f64>,
 }
 
 /// One group of a funnel.
@@ -149,22 +162,34 @@ pub enum FunnelResult {
 pub struct FunnelGroup {
     /// The group.
     pub breakdown: Vec<Group>,
+    /// The period; with `compare`, the previous period's groups come after the current one's.
+    pub period: PeriodName,
     /// One a step.
     pub steps: Vec<FunnelStep>,
 }
 
-/// One step of a funnel. Rates are fractions from 0 to 1; a rate over nothing is 0. Times are in seconds.
+/// One step of a funnel. Rates are fractions from 0 to 1; a rate over nothing is 0. Times are in seconds, one a person
+/// who got here; null of nobody and at the first step. The previous step is the last one before that is not optional.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[allow(missing_docs, reason = "the struct's sentence and the names say it")]
 pub struct FunnelStep {
+    /// Its name.
     pub name: String,
+    /// How many got here: persons, or whatever `count` says.
     pub persons: u64,
+    /// Their share of those at the first step.
     pub from_first: f64,
+    /// Their share of those at the previous step.
     pub from_previous: f64,
+    /// How many of those at the previous step did not get here.
+    pub drop_off: u64,
+    /// How long it took from the previous step, on average.
     pub average_seconds_from_previous: Option<f64>,
+    /// The median of that.
     pub median_seconds_from_previous: Option<f64>,
+    /// How long it took from the first step, on average.
     pub average_seconds_from_first: Option<f64>,
+    /// The median of that.
     pub median_seconds_from_first: Option<f64>,
 }
 
@@ -174,6 +199,8 @@ pub struct FunnelStep {
 pub struct FunnelTrendGroup {
     /// The group.
     pub breakdown: Vec<Group>,
+    /// The period; with `compare`, the previous period's groups come after the current one's.
+    pub period: PeriodName,
     /// Persons an interval who reached `from_step` in an attempt begun in it.
     pub entered: Vec<u64>,
     /// Those of them who reached `to_step`.

@@ -157,6 +157,10 @@ impl Funnel {
         let last = u32::try_from(steps.len()).unwrap_or(u32::MAX).saturating_sub(1);
         let window = fields.take("window").map(Length::read).transpose()?;
         let order = fields.choice("order")?;
+        if let Some(place) = steps.iter().position(|step| step.optional).filter(|_| order == StepOrder::AnyOrder) {
+            let because = "with `any_order` no step is optional: step n is the n-th that is met, whichever that is";
+            return Err(refuse(&format!("steps[{place}].optional"), because));
+        }
         let exclusions = fields
             .take("exclusions")
             .map(|at| at.list_of("exclusions", 0..=50, |item| Exclusion::read(item, last, order)))

@@ -16,7 +16,7 @@
 
 mod answer;
 mod plan;
-mod ranking;
+pub(crate) mod ranking;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;

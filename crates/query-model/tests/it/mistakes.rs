@@ -229,6 +229,10 @@ fn mistakes_in_the_other_kinds_are_named_by_their_place() {
             ),
             "exclusions[0]: with `any_order` an exclusion spans the whole funnel",
         ),
+        (
+            funnel(json!({ "steps": [{}, { "optional": true }], "order": "any_order" })),
+            "steps[1].optional: with `any_order` no step is optional",
+        ),
         (funnel(json!({ "attribution": { "step": 2 } })), "attribution.step: takes a whole number from 0 to 1"),
         (funnel(json!({ "from_step": 0 })), "from_step: goes with the views"),
         (funnel(json!({ "view": "trend", "bins": 5 })), "bins: goes with the view `time_to_convert`"),
