@@ -10,6 +10,11 @@ fn every_trend_scenario_is_answered_through_http_and_the_lake() {
     check("trend", 30);
 }
 
+#[test]
+fn every_funnel_scenario_is_answered_through_http_and_the_lake() {
+    check("funnel", 60);
+}
+
 fn check(kind: &str, at_least: usize) {
     let scenarios = Scenario::load_all(&tests::root().join("tests/scenarios").join(kind)).unwrap();
     let scenarios: Vec<Scenario> = scenarios.into_iter().filter(|scenario| !scenario.memory_only).collect();

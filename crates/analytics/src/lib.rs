@@ -23,6 +23,7 @@ mod matching;
 mod measure;
 mod predicate;
 mod property;
+mod ranking;
 
 mod function;
 mod json_text;

@@ -89,6 +89,17 @@ choices! {
     }
 }
 
+/// The result of a question, by its kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum InsightResult {
+    /// Of `trend`.
+    Trend(TrendResult),
+    /// Of `funnel`.
+    Funnel(FunnelResult),
+}
+
 /// The result of a trend.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,7 +1,7 @@
 //! The query side's endpoints.
 
 use event_model::ErrorCode;
-use query_model::answer::{EventsAnswer, SchemaAnswer, TrendResult};
+use query_model::answer::{EventsAnswer, InsightResult, SchemaAnswer};
 use query_model::{Answer as InsightAnswer, EventsQuestion, Question};
 use serde_json::{Value, json};
 
@@ -113,11 +113,47 @@ fn insights(document: &mut Document) {
                 "series": [{ "event": "purchase", "measure": "unique_persons" }],
             }),
         ),
+        (
+            "from_view_to_purchase",
+            json!({
+                "kind": "funnel",
+                "period": january(),
+                "steps": [{ "event": "view_item" }, { "event": "add_to_cart" }, { "event": "purchase" }],
+                "window": { "value": 7, "unit": "day" },
+                "breakdown": [{ "property": "device_type" }],
+                "compare": { "to": "previous_period" },
+            }),
+        ),
+        (
+            "checkout_a_week",
+            json!({
+                "kind": "funnel",
+                "view": "trend",
+                "interval": "week",
+                "period": { "last": { "value": 8, "unit": "week" } },
+                "steps": [
+                    { "event": "checkout" }, { "event": "enter_coupon", "optional": true }, { "event": "purchase" },
+                ],
+                "exclusions": [{ "event": "refund" }],
+                "hold_constant": ["order_id"],
+            }),
+        ),
+        (
+            "how_long_it_takes_to_buy",
+            json!({
+                "kind": "funnel",
+                "view": "time_to_convert",
+                "bins": 10,
+                "period": january(),
+                "order": "any_order",
+                "steps": [{ "event": "sign_up" }, { "event": "purchase" }],
+            }),
+        ),
     ];
     let request = Some((document.of::<Question>(), examples));
     let answer = Answer::json(
         "The numbers, and how they were made.",
-        document.of::<InsightAnswer<Question, TrendResult>>(),
+        document.of::<InsightAnswer<Question, InsightResult>>(),
         json!({
             "kind": "trend",
             "question": { "kind": "trend", "series": [{ "name": "A", "event": "purchase", "filters": [], "measure": "total" }],

@@ -118,7 +118,7 @@ fn ending_at(question: &Question, end: Timestamp) -> Question {
 /// project's settings written out, and the versions of all tables read. `None` for kinds whose answer also depends on
 /// the time of asking.
 fn cache_key(asking: &Asking, question: &Question, versions: Versions) -> Result<Option<String>, Problem> {
-    if question.kind() != Kind::Trend {
+    if !matches!(question.kind(), Kind::Trend | Kind::Funnel) {
         return Ok(None);
     }
     let Versions { events, identities, persons } = versions;

@@ -158,13 +158,13 @@ async fn what_cannot_be_answered_is_refused_with_the_field_and_the_reason() {
         format!("{code}: {detail}")
     };
     let period = json!({"from": "2026-01-01", "to": "2026-01-03"});
-    let funnel = json!({"kind": "funnel", "period": period, "steps": [{"event": "a"}, {"event": "b"}]});
+    let groups = json!({"kind": "funnel", "period": period, "steps": [{"event": "a"}, {"event": "b"}], "group_by": "group"});
     let filter = |op: &str, value: &str| json!({"filters": [{"property": "p", "op": op, "value": value}]});
     insta::assert_json_snapshot!([
         refused(json!({"kind": "drop"})).await,
         refused(json!({"kind": "trend"})).await,
         refused(json!({"kind": "trend", "period": {"from": "2026-02-01", "to": "2026-01-01"}, "series": [{}]})).await,
-        refused(funnel).await,
+        refused(groups).await,
         refused(trend(&filter("matches", "(?<=a)b"))).await,
         refused(trend(&filter("matches", "((a{1000}){1000}){1000}"))).await,
         refused(trend(&filter("exactly", "x"))).await,

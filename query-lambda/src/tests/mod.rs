@@ -3,6 +3,7 @@
 
 mod access;
 mod events;
+mod funnels;
 mod insights;
 mod limits;
 mod persons;

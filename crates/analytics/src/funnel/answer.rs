@@ -12,7 +12,7 @@ use super::operator::numbers;
 use super::rules::{Codes, Rules, View};
 use super::summary::{Bin, Lengths, StepSummary, Summary};
 use crate::problem::internal;
-use crate::trend::ranking::Ranking;
+use crate::ranking::Ranking;
 
 /// Most numbers in one answer.
 const MAX_NUMBERS: usize = 2_000_000;

@@ -53,8 +53,8 @@ use self::rules::{Rules, View};
 use self::summary::Summary;
 use crate::matching::{check_of, check_supported, reads_traits};
 use crate::problem::internal;
+use crate::ranking::Ranking;
 use crate::source::Source;
-use crate::trend::ranking::Ranking;
 
 /// A funnel on its way: what is known so far, and which plan comes next.
 #[derive(Debug)]

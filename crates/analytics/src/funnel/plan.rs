@@ -30,8 +30,8 @@ use crate::function::call;
 use crate::matching::{all, balanced, matches, names, truth};
 use crate::problem::internal;
 use crate::property;
+use crate::ranking::Ranking;
 use crate::source::Source;
-use crate::trend::ranking::Ranking;
 use crate::value::Texts;
 
 /// What the plans of one period need.

@@ -1,4 +1,4 @@
-//! The plan of a trend, as text: plain comparisons at the bottom, which prune files, and one aggregate on top.
+//! Plans as text: plain comparisons at the bottom, which prune files, and on top what counts.
 
 use analytics::{Insight, ProjectSettings, Step};
 use event_model::Timestamp;
@@ -27,4 +27,19 @@ fn a_trend_is_one_aggregate_over_rows_that_plain_comparisons_choose() {
         Filter: events.type IN ([Utf8("track"), Utf8("page"), Utf8("screen")]) AND events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND events.event = Utf8("buy") AND event[plan].is(events.properties)
           TableScan: events
     "#);
+}
+
+#[tokio::test]
+async fn a_funnel_sends_its_events_once_to_where_their_person_is_counted() {
+    let question = json!({
+        "kind": "funnel", "period": { "from": "2026-01-01", "to": "2026-01-02" },
+        "steps": [{ "event": "view" }, { "event": "buy", "filters": [{ "property": "price", "op": "gt", "value": 9 }] }],
+        "window": { "value": 1, "unit": "day" }, "hold_constant": ["order"], "exclusions": [{ "event": "refund" }],
+        "filters": [{ "property": "plan", "op": "is", "value": "a value that no plan may show" }],
+    });
+    let question = Question::parse(question.to_string().as_bytes()).unwrap();
+    let source = memory::source(&[], Texts::Plain);
+    let mut insight = Insight::new(question, &ProjectSettings::default(), Timestamp(0)).unwrap();
+    let Step::Run(plan) = insight.next(&source, None).unwrap() else { panic!("done without a plan") };
+    insta::assert_snapshot!(memory::physical(&plan).await, @"");
 }
