@@ -11,9 +11,9 @@
 
 mod problem;
 
+mod funnel;
 pub mod insight;
 pub mod source;
-mod funnel;
 mod trend;
 
 pub mod events_query;

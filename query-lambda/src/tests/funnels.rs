@@ -35,7 +35,10 @@ async fn shop() -> Deployment {
 async fn persons(deployment: &Deployment, question: &Value) -> Vec<Value> {
     let json = deployment.post(PATH, question).await.stable();
     let groups = json["result"]["groups"].as_array().unwrap().clone();
-    groups.iter().map(|group| group["steps"].as_array().unwrap().iter().map(|step| step["persons"].clone()).collect()).collect()
+    groups
+        .iter()
+        .map(|group| group["steps"].as_array().unwrap().iter().map(|step| step["persons"].clone()).collect())
+        .collect()
 }
 
 #[tokio::test]
@@ -83,7 +86,13 @@ async fn a_funnel_is_answered_from_the_cache_until_something_changes() {
     assert!(!cached().await);
 }
 
-/// Many persons, each with values that nobody else has.
+/// A thousand persons with three thousand events, most of whose values nobody else has.
+async fn store_crowd(deployment: &Deployment, crowd_number: u8) {
+    for part in crowd(crowd_number).chunks(500) {
+        deployment.store(part.to_vec()).await;
+    }
+}
+
 fn crowd(message: u8) -> Vec<Event> {
     let one = |number: u16| {
         let name = ["view", "cart", "purchase"][usize::from(number % 3)];
@@ -92,14 +101,16 @@ fn crowd(message: u8) -> Vec<Event> {
         let mut id = [message; 16];
         id[..2].copy_from_slice(&number.to_be_bytes());
         (one.event_id, one.user_id) = (EventId(id), Some(format!("u{message}_{}", number % 1_000)));
-        one.properties = Json::parse(&json!({"a": number, "b": format!("{message} {number}"), "c": number % 100}).to_string());
+        one.properties =
+            Json::parse(&json!({"a": number, "b": format!("{message} {number}"), "c": number % 100}).to_string());
         one
     };
     (0..3_000).map(one).collect()
 }
 
 fn hostile() -> Value {
-    let steps: Vec<Value> = (0..50).map(|step| json!({"any_of": ["view", "cart", "purchase"], "name": format!("step {step}")})).collect();
+    let steps: Vec<Value> =
+        (0..50).map(|step| json!({"any_of": ["view", "cart", "purchase"], "name": format!("step {step}")})).collect();
     json!({
         "steps": steps, "hold_constant": ["c"], "exclusions": [{"event": "never"}, {"event": "purchase", "from_step": 10}],
         "breakdown": [{"property": "a", "limit": 1000}, {"property": "b", "limit": 1000}, {"property": "c", "limit": 1000}],
@@ -111,7 +122,7 @@ fn hostile() -> Value {
 async fn a_hostile_funnel_ends_in_an_answer_or_a_clear_refusal() {
     let deployment = Deployment::new().await;
     for message in 1..4 {
-        deployment.store(crowd(message)).await;
+        store_crowd(&deployment, message).await;
     }
     let reply = deployment.post(PATH, &funnel(&hostile())).await;
     let refused = reply.status != 200;
@@ -127,8 +138,9 @@ async fn a_hostile_funnel_ends_in_an_answer_or_a_clear_refusal() {
 
 #[tokio::test]
 async fn a_funnel_that_needs_too_much_memory_is_refused_and_the_next_is_answered() {
-    let deployment = Deployment::with(QuerySettings { threads: 2, memory_bytes: 900_000, ..QuerySettings::default() }).await;
-    deployment.store(crowd(1)).await;
+    let deployment =
+        Deployment::with(QuerySettings { threads: 2, memory_bytes: 600_000, ..QuerySettings::default() }).await;
+    store_crowd(&deployment, 1).await;
     let (status, code, _) = deployment.post(PATH, &funnel(&hostile())).await.problem();
     assert_eq!((status, code.as_str()), (503, "question_memory"));
     let small = funnel(&json!({"period": {"from": "2025-01-01", "to": "2025-01-02"}}));

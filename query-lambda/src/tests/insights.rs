@@ -158,7 +158,8 @@ async fn what_cannot_be_answered_is_refused_with_the_field_and_the_reason() {
         format!("{code}: {detail}")
     };
     let period = json!({"from": "2026-01-01", "to": "2026-01-03"});
-    let groups = json!({"kind": "funnel", "period": period, "steps": [{"event": "a"}, {"event": "b"}], "group_by": "group"});
+    let groups =
+        json!({"kind": "funnel", "period": period, "steps": [{"event": "a"}, {"event": "b"}], "group_by": "group"});
     let filter = |op: &str, value: &str| json!({"filters": [{"property": "p", "op": op, "value": value}]});
     insta::assert_json_snapshot!([
         refused(json!({"kind": "drop"})).await,

@@ -92,7 +92,8 @@ fn in_order<T: Default>(rankings: &[Ranking], mut groups: Vec<(Codes, T)>) -> Ve
         ranked(codes).iter().zip(rankings).map(|(code, ranking)| ranking.place(*code)).collect()
     };
     groups.sort_by_cached_key(|(codes, _)| place(codes));
-    let group = |codes: &Codes| ranked(codes).iter().zip(rankings).map(|(code, ranking)| ranking.group(*code)).collect();
+    let group =
+        |codes: &Codes| ranked(codes).iter().zip(rankings).map(|(code, ranking)| ranking.group(*code)).collect();
     groups.into_iter().map(|(codes, counts)| (group(&codes), counts)).collect()
 }
 

@@ -80,6 +80,8 @@ pub(super) struct Persons {
     order: Vec<u32>,
     /// Of each person where its rows end.
     ends: Vec<u32>,
+    /// The most events that a person has.
+    most: usize,
 }
 
 fn damaged(what: &str) -> DataFusionError {
@@ -95,8 +97,8 @@ impl Gathered {
     pub(super) fn size(&self) -> usize {
         let persons = self.persons.capacity() * (size_of::<(i64, u32)>() + 1);
         let places = self.rows.len * size_of::<u32>() + self.counts.capacity() * 2 * size_of::<u32>();
-        let kinds = self.kinds.capacity() * size_of::<Kind>()
-            + self.kind_places.capacity() * (size_of::<(Kind, u32)>() + 1);
+        let kinds =
+            self.kinds.capacity() * size_of::<Kind>() + self.kind_places.capacity() * (size_of::<(Kind, u32)>() + 1);
         let values = self.value_bytes
             + self.values.capacity() * size_of::<Arc<str>>()
             + self.value_codes.capacity() * (size_of::<(Arc<str>, u32)>() + 1);
@@ -206,6 +208,7 @@ impl Gathered {
     /// Puts the rows of each person together.
     pub(super) fn by_person(mut self) -> Persons {
         let mut ends = std::mem::take(&mut self.counts);
+        let most = ends.iter().copied().max().unwrap_or(0) as usize;
         let mut begin = 0;
         for end in &mut ends {
             begin += std::mem::replace(end, begin);
@@ -220,7 +223,7 @@ impl Gathered {
             *end += 1;
         }
         self.persons = HashMap::default();
-        Persons { gathered: self, order, ends }
+        Persons { gathered: self, order, ends, most }
     }
 }
 
@@ -235,9 +238,9 @@ impl Persons {
         &self.gathered.values
     }
 
-    /// The memory that they take, in bytes.
+    /// The memory that they take, with what counting the one with most events takes, in bytes.
     pub(super) fn size(&self) -> usize {
-        self.gathered.size() + self.ends.capacity() * size_of::<u32>()
+        self.gathered.size() + self.ends.capacity() * size_of::<u32>() + 2 * self.most * size_of::<Event>()
     }
 
     /// The events of one person in the total order.
@@ -332,5 +335,78 @@ impl Hasher for KeyHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::{Field, Schema, TimeUnit};
+
+    use super::*;
+
+    /// Rows of person, timestamp, received_at, position, event id and value.
+    fn batch(rows: &[(i64, i64, i64, i32, u8, Option<&str>)]) -> RecordBatch {
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let longs = |of: fn(&(i64, i64, i64, i32, u8, Option<&str>)) -> i64| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| Some(of(row))).collect::<Int64Array>())
+        };
+        let times = |of: fn(&(i64, i64, i64, i32, u8, Option<&str>)) -> i64| -> ArrayRef {
+            let times = rows.iter().map(|row| Some(of(row))).collect::<TimestampMicrosecondArray>();
+            Arc::new(times.with_timezone("UTC"))
+        };
+        let fields = [DataType::Int64, instant.clone(), instant, DataType::Int32, DataType::Binary]
+            .into_iter()
+            .chain([DataType::Int64, DataType::Int64, DataType::Utf8])
+            .enumerate()
+            .map(|(place, kind)| Field::new(place.to_string(), kind, true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let columns: Vec<ArrayRef> = vec![
+            longs(|row| row.0),
+            times(|row| row.1),
+            times(|row| row.2),
+            Arc::new(rows.iter().map(|row| Some(row.3)).collect::<Int32Array>()),
+            Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| [row.4; 16]))),
+            longs(|row| i64::from(row.4)),
+            longs(|_| 0),
+            Arc::new(rows.iter().map(|row| row.5).collect::<StringArray>()),
+        ];
+        RecordBatch::try_new(schema, columns).unwrap()
+    }
+
+    #[test]
+    fn events_come_by_person_in_the_total_order() {
+        let mut gathered = Gathered::new(Layout { values: 1, are_texts: true, ..Layout::default() });
+        gathered
+            .add(&batch(&[
+                (7, 2, 0, 0, 1, None),
+                (9, 5, 0, 0, 2, Some("x")),
+                (7, 1, 9, 0, 3, Some("y")),
+                (7, 1, 8, 5, 4, Some("x")),
+            ]))
+            .unwrap();
+        gathered.add(&batch(&[(7, 1, 8, 4, 6, None), (7, 1, 8, 4, 5, None), (9, 4, 0, 0, 7, None)])).unwrap();
+        let mut persons = gathered.by_person();
+        // The steps are the event's id here.
+        let mut ids = |person| persons.events(person).map(|event| (event.steps, event.codes[0])).collect::<Vec<_>>();
+        assert_eq!(ids(0), [(5, 0), (6, 0), (4, 1), (3, 2), (1, 0)]);
+        assert_eq!(ids(1), [(7, 0), (2, 1)]);
+        assert_eq!(ids(2), []);
+        assert_eq!((persons.len(), persons.values()), (2, &["x".into(), "y".into()][..]));
+    }
+
+    #[test]
+    fn memory_is_counted_as_it_grows() {
+        let mut gathered = Gathered::new(Layout { values: 1, are_texts: true, ..Layout::default() });
+        for round in 0..200 {
+            let texts: Vec<String> = (0..100).map(|place| format!("a value of its own {round} {place}")).collect();
+            let row = |(place, text)| (round * 100 + place, place, 0, 0, 1, Some(text));
+            let rows: Vec<_> = (0..100).zip(texts.iter().map(String::as_str)).map(row).collect();
+            gathered.add(&batch(&rows)).unwrap();
+        }
+        let (rows, texts) = (20_000, 20_000 * 25);
+        let least = rows * (size_of::<Row>() + size_of::<u32>() + size_of::<(i64, u32)>() + size_of::<Kind>()) + texts;
+        assert!((least..4 * least).contains(&gathered.size()), "{} beside {least}", gathered.size());
+        assert!(size_of::<Row>() <= 48);
     }
 }

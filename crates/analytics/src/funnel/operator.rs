@@ -139,7 +139,8 @@ impl ExecutionPlan for Operator {
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         InputDistributionRequirements::new(vec![match self.part {
             Part::Persons(_) => {
-                let person = self.input.schema().fields().first().map_or_else(String::new, |field| field.name().clone());
+                let person =
+                    self.input.schema().fields().first().map_or_else(String::new, |field| field.name().clone());
                 Distribution::KeyPartitioned(vec![Arc::new(Column::new(&person, 0))])
             }
             Part::Tally => Distribution::SinglePartition,
@@ -188,6 +189,7 @@ async fn count(
     }
     let mut persons = gathered.by_person();
     let mut tally = Tally::of_persons(&rules.view);
+    memory.try_resize(persons.size())?;
     for person in 0..persons.len() {
         evaluate(&rules, persons.events(person), &mut tally);
         if person.is_multiple_of(BREATH) {

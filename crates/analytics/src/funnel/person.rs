@@ -152,3 +152,61 @@ impl Counter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use query_model::Range;
+
+    use super::*;
+    use crate::funnel::rules::{Mask, bit};
+    use crate::funnel::tally::Counts;
+
+    fn rules(steps: u8, order: StepOrder, window: i64, exclusions: Vec<(u8, u8)>) -> Rules {
+        let optional = vec![false; usize::from(steps)];
+        let period = Range { from: 0, until: i64::MAX };
+        let (count, touch) = (FunnelCount::Totals, Attribution::FirstTouch);
+        Rules::new(&optional, order, window, period, exclusions, count, touch, View::Steps)
+    }
+
+    /// How many reached each step, of a person whose events are a microsecond apart.
+    fn reached(rules: &Rules, count: u32, masks: impl Fn(u32) -> (Mask, Mask)) -> Vec<u64> {
+        let mut tally = Tally::of_persons(&rules.view);
+        let event = |place: u32| {
+            let (steps, exclusions) = masks(place);
+            Event { time: i64::from(place), steps, exclusions, is_looked_at: true, ..Event::default() }
+        };
+        evaluate(rules, (0..count).map(event), &mut tally);
+        let Counts::Steps(mut groups) = tally.counts else { panic!("{tally:?}") };
+        let steps = groups.pop_first().map(|(_, steps)| steps).unwrap_or_default();
+        steps.iter().map(|step| step.reached).collect()
+    }
+
+    /// A quarter of a million events of one person. Were the events searched anew for each attempt, each of these would
+    /// be minutes of work and more.
+    #[test]
+    fn a_person_with_very_many_events_is_counted_at_once() {
+        const MANY: u32 = 250_000;
+        let all = |steps: u8| bit(steps) - 1;
+        let long = i64::MAX;
+        let begin = Instant::now();
+        // Everybody waits for a step that nobody takes, or that the very last event is.
+        let waiting = rules(3, StepOrder::AnyBetween, long, Vec::new());
+        assert_eq!(reached(&waiting, MANY, |_| (1, 0)), [u64::from(MANY)]);
+        let last = |place: u32| (if place + 1 == MANY { 2 } else { 1 }, 0);
+        assert_eq!(reached(&waiting, MANY, last), [u64::from(MANY) - 1, u64::from(MANY) - 1]);
+        // Every event matches every step and is excluded too.
+        let fifty = rules(50, StepOrder::AnyBetween, long, vec![(0, 49), (10, 20)]);
+        assert_eq!(reached(&fifty, MANY, |_| (all(50), 3)), vec![u64::from(MANY) - 49; 50]);
+        // The steps that must follow directly do so over and over.
+        let strict = rules(50, StepOrder::Strict, long, Vec::new());
+        assert_eq!(reached(&strict, MANY, |_| (all(50), 0)).last(), Some(&(u64::from(MANY) - 49)));
+        // In any order: an event that can be anything, and one that can only be what the others are too.
+        let any = rules(50, StepOrder::AnyOrder, long, vec![(0, 49)]);
+        assert_eq!(reached(&any, MANY, |_| (all(50), 0)).last(), Some(&(u64::from(MANY) - 49)));
+        let narrow = |place: u32| (bit(u8::try_from(place % 7).unwrap()), u64::from(place == 0));
+        assert_eq!(reached(&any, MANY, narrow).len(), 7);
+        assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
+    }
+}

@@ -13,7 +13,10 @@ pub(super) enum Summary {
     Steps(Vec<(Codes, Vec<StepSummary>)>),
     /// Of each group and interval how many entered and converted.
     Trend(Vec<(Codes, u32, u64, u64)>),
-    Times { lengths: Lengths, bins: Vec<Bin> },
+    Times {
+        lengths: Lengths,
+        bins: Vec<Bin>,
+    },
 }
 
 /// How many reached a step, and after how long.

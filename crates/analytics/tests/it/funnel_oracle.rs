@@ -49,7 +49,11 @@ async fn the_engine_agrees_with_plain_loops_on_random_funnels() {
         scenario.check(&answer.to_string()).unwrap_or_else(|difference| panic!("{difference}\n{answer}"));
         let text = answer["result"].to_string();
         telling += u64::from(text.contains(":1") || text.contains(":2") || text.contains("[1"));
-        deep += u64::from(["average_seconds_from_first\":1", "average_seconds\":1", "converted\":[1"].iter().any(|told| text.contains(told)));
+        deep += u64::from(
+            ["average_seconds_from_first\":1", "average_seconds\":1", "converted\":[1"]
+                .iter()
+                .any(|told| text.contains(told)),
+        );
     }
     assert!(telling > rounds() / 2, "only {telling} answers say anything");
     assert!(deep > rounds() / 8, "only in {deep} answers anybody converts");
@@ -66,7 +70,9 @@ fn random_events(rng: &mut Rng) -> Vec<(Value, Timestamp)> {
         let name = ["a", "b", "c", "x"][rng.usize(..4)];
         let mut event = match rng.u8(0..24) {
             0 => json!({ "type": "identify", "user_id": user, "anonymous_id": visitor }),
-            1 => json!({ "type": "identify", "user_id": user, "traits": { "plan": (["pro", "free"][rng.usize(..2)]) } }),
+            1 => {
+                json!({ "type": "identify", "user_id": user, "traits": { "plan": (["pro", "free"][rng.usize(..2)]) } })
+            }
             2 => json!({ "type": "page", "user_id": user }),
             3..18 => json!({ "event": name, "user_id": user }),
             _ => json!({ "event": name, "anonymous_id": visitor }),
@@ -199,8 +205,9 @@ impl Asked {
         };
         let order = ["any_between", "any_between", "strict", "any_order"][rng.usize(..4)];
         let count = rng.usize(2..5);
-        let mut steps: Vec<(Match, bool)> =
-            (0..count).map(|place| (Match::random(rng), place > 0 && order != "any_order" && rng.u8(0..5) == 0)).collect();
+        let mut steps: Vec<(Match, bool)> = (0..count)
+            .map(|place| (Match::random(rng), place > 0 && order != "any_order" && rng.u8(0..5) == 0))
+            .collect();
         if rng.bool() {
             // The usual funnel of different names.
             for ((step, _), name) in steps.iter_mut().zip(["a", "b", "c", "a"]) {
@@ -232,8 +239,12 @@ impl Asked {
             filter: (rng.u8(0..5) == 0).then(|| Condition::random(rng)),
             only_pro: rng.u8(0..8) == 0,
             breakdown,
-            attribution: [json!("first_touch"), json!("last_touch"), json!("all_steps"), json!({ "step": rng.usize(..count) })]
-                [rng.usize(..4)]
+            attribution: [
+                json!("first_touch"),
+                json!("last_touch"),
+                json!("all_steps"),
+                json!({ "step": rng.usize(..count) }),
+            ][rng.usize(..4)]
             .clone(),
             count: ["persons", "persons", "sessions", "totals"][rng.usize(..4)],
             view,
@@ -298,8 +309,11 @@ impl Asked {
         let mut groups = Vec::new();
         let mut times = Vec::new();
         for (name, exact) in periods {
-            let rankings: Vec<Vec<String>> =
-                self.breakdown.iter().map(|(property, limit)| self.ranking(&persons, exact, property, *limit)).collect();
+            let rankings: Vec<Vec<String>> = self
+                .breakdown
+                .iter()
+                .map(|(property, limit)| self.ranking(&persons, exact, property, *limit))
+                .collect();
             let properties: Vec<&str> = self.breakdown.iter().map(|(property, _)| *property).collect();
             let label = |place: usize, value: Option<String>| match value {
                 None => "none".to_owned(),
@@ -319,7 +333,8 @@ impl Asked {
                 };
                 groups.iter().enumerate().map(place).collect()
             };
-            let mut keys: Vec<Vec<String>> = units.iter().map(|unit| unit.groups.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+            let mut keys: Vec<Vec<String>> =
+                units.iter().map(|unit| unit.groups.clone()).collect::<BTreeSet<_>>().into_iter().collect();
             if self.breakdown.is_empty() {
                 keys = vec![Vec::new()];
             }
@@ -348,7 +363,8 @@ impl Asked {
                     };
                     let entered: Vec<usize> = labels.iter().map(|label| at(label, false)).collect();
                     let converted: Vec<usize> = labels.iter().map(|label| at(label, true)).collect();
-                    group["rate"] = entered.iter().zip(&converted).map(|(entered, converted)| rate(*converted, *entered)).collect();
+                    group["rate"] =
+                        entered.iter().zip(&converted).map(|(entered, converted)| rate(*converted, *entered)).collect();
                     group["entered"] = json!(entered);
                     group["converted"] = json!(converted);
                 }
@@ -393,7 +409,8 @@ impl Asked {
     ) -> Vec<Unit> {
         let mut units = Vec::new();
         for person in persons {
-            let person: Vec<Event> = person.iter().filter(|event| event.micros <= exact.1 + self.window).cloned().collect();
+            let person: Vec<Event> =
+                person.iter().filter(|event| event.micros <= exact.1 + self.window).cloned().collect();
             for events in self.scopes(person) {
                 let all = self.attempts(&events, exact, properties);
                 let group = |attempt: &Attempt| -> Vec<String> {
@@ -402,7 +419,12 @@ impl Asked {
                         let touching = || {
                             let in_period = |event: &&Event| (exact.0..=exact.1).contains(&event.micros);
                             let matching = |event: &&Event| self.steps.iter().any(|(step, _)| step.takes(event));
-                            events.iter().filter(in_period).filter(matching).filter_map(|event| event.text(property)).collect::<Vec<_>>()
+                            events
+                                .iter()
+                                .filter(in_period)
+                                .filter(matching)
+                                .filter_map(|event| event.text(property))
+                                .collect::<Vec<_>>()
                         };
                         match self.attribution.as_str() {
                             Some("first_touch") => touching().first().cloned(),
@@ -410,7 +432,11 @@ impl Asked {
                             Some(_) => on(attempt.served[0].1),
                             None => {
                                 let step = self.attribution["step"].as_u64().unwrap() as usize;
-                                attempt.served.iter().find(|(served, ..)| *served == step).and_then(|served| on(served.1))
+                                attempt
+                                    .served
+                                    .iter()
+                                    .find(|(served, ..)| *served == step)
+                                    .and_then(|served| on(served.1))
                             }
                         }
                     };
@@ -419,7 +445,11 @@ impl Asked {
                 let interval = |attempt: &Attempt| {
                     if by_interval { self.label(attempt.served[0].2) } else { String::new() }
                 };
-                let made = |attempt: &Attempt| Unit { groups: group(attempt), label: interval(attempt), attempt: attempt.clone() };
+                let made = |attempt: &Attempt| Unit {
+                    groups: group(attempt),
+                    label: interval(attempt),
+                    attempt: attempt.clone(),
+                };
                 if self.count == "totals" {
                     units.extend(all.iter().map(made));
                     continue;
@@ -457,7 +487,8 @@ impl Asked {
         let mut sessions: Vec<(Option<String>, Vec<Event>)> = Vec::new();
         for event in person {
             let goes_on = |(name, events): &&mut (Option<String>, Vec<Event>)| {
-                *name == event.session && (name.is_some() || event.micros - events.last().unwrap().micros <= 30 * MINUTE)
+                *name == event.session
+                    && (name.is_some() || event.micros - events.last().unwrap().micros <= 30 * MINUTE)
             };
             match sessions.iter_mut().find(goes_on) {
                 Some((_, events)) => events.push(event),
@@ -485,8 +516,12 @@ impl Asked {
                 let same = |property: &&str| event.text(property) == first.text(property);
                 self.hold.iter().all(same) && (self.attribution != "all_steps" || properties.iter().all(same))
             };
-            let window: Vec<(usize, &Event)> =
-                events.iter().enumerate().skip(begin).take_while(|(_, event)| event.micros <= first.micros + self.window).collect();
+            let window: Vec<(usize, &Event)> = events
+                .iter()
+                .enumerate()
+                .skip(begin)
+                .take_while(|(_, event)| event.micros <= first.micros + self.window)
+                .collect();
             let served = if self.order == "any_order" {
                 self.in_any_order(&window, &fits)
             } else {
@@ -516,7 +551,8 @@ impl Asked {
             let at = served.last().unwrap().0;
             let required = (at + 1..self.steps.len()).find(|step| !self.steps[*step].1);
             let optional = at + 1..required.unwrap_or(self.steps.len());
-            let taken = required.into_iter().chain(optional).find(|step| self.steps[*step].0.takes(event) && fits(event));
+            let taken =
+                required.into_iter().chain(optional).find(|step| self.steps[*step].0.takes(event) && fits(event));
             match taken {
                 Some(step) => served.push((step, *place, event.micros)),
                 None if self.order == "strict" => break,
@@ -550,7 +586,8 @@ impl Asked {
             let has = |attempt: &&Attempt| attempt.served.iter().any(|(served, ..)| *served == step);
             units.iter().map(|unit| &unit.attempt).filter(has).collect()
         };
-        let time = |attempt: &Attempt, step: usize| attempt.served.iter().find(|(served, ..)| *served == step).unwrap().2;
+        let time =
+            |attempt: &Attempt, step: usize| attempt.served.iter().find(|(served, ..)| *served == step).unwrap().2;
         let step = |place: usize| {
             let here = reached(place);
             let mut json = json!({
@@ -566,7 +603,8 @@ impl Asked {
                 json["from_previous"] = json!(rate(here.len(), reached(previous).len()));
                 json["drop_off"] = json!(reached(previous).len() - here.len());
                 for (name, since) in [("first", 0), ("previous", previous)] {
-                    let times: Vec<i64> = here.iter().map(|attempt| time(attempt, place) - time(attempt, since)).collect();
+                    let times: Vec<i64> =
+                        here.iter().map(|attempt| time(attempt, place) - time(attempt, since)).collect();
                     json[format!("average_seconds_from_{name}")] = average(&times);
                     json[format!("median_seconds_from_{name}")] = median(&times);
                 }
@@ -599,7 +637,10 @@ impl Asked {
     /// The counted events of each person in their order, only of those whom a condition on persons leaves.
     fn persons(&self, events: &[(Value, Timestamp)]) -> Vec<Vec<Event>> {
         let who = plain(events);
-        let counted = events.iter().enumerate().filter(|(_, (event, _))| !["identify", "alias"].contains(&event["type"].as_str().unwrap_or("")));
+        let counted = events
+            .iter()
+            .enumerate()
+            .filter(|(_, (event, _))| !["identify", "alias"].contains(&event["type"].as_str().unwrap_or("")));
         let mut persons: BTreeMap<String, Vec<Event>> = BTreeMap::new();
         for ((place, (event, received_at)), plain) in counted.zip(who) {
             persons.entry(plain.person).or_default().push(Event {
@@ -623,7 +664,11 @@ impl Asked {
             }
         }
         let is_pro = |person: &String| plans.get(person).is_some_and(|(_, plan)| plan == "pro");
-        let mut chosen: Vec<Vec<Event>> = persons.into_iter().filter(|(person, _)| !self.only_pro || is_pro(person)).map(|(_, events)| events).collect();
+        let mut chosen: Vec<Vec<Event>> = persons
+            .into_iter()
+            .filter(|(person, _)| !self.only_pro || is_pro(person))
+            .map(|(_, events)| events)
+            .collect();
         chosen.iter_mut().for_each(|events| events.sort_by_key(|event| event.order));
         chosen
     }
@@ -632,7 +677,9 @@ impl Asked {
     fn labels(&self, exact: (i64, i64)) -> Vec<String> {
         let mut labels: Vec<String> = Vec::new();
         let steps = (exact.1 - exact.0) / (30 * MINUTE);
-        for label in (0..=steps).map(|step| exact.0 + step * 30 * MINUTE).chain([exact.1]).map(|micros| self.label(micros)) {
+        for label in
+            (0..=steps).map(|step| exact.0 + step * 30 * MINUTE).chain([exact.1]).map(|micros| self.label(micros))
+        {
             if labels.last() != Some(&label) {
                 labels.push(label);
             }

@@ -24,8 +24,7 @@ fn list(value: Option<&Value>) -> &[Value] {
 
 /// A row a group and step.
 fn steps(groups: &[Value]) -> Table {
-    const NUMBERS: [&str; 5] =
-        ["persons", "from_first", "from_previous", "drop_off", "median_seconds_from_previous"];
+    const NUMBERS: [&str; 5] = ["persons", "from_first", "from_previous", "drop_off", "median_seconds_from_previous"];
     let is_split = groups.len() > 1 || groups.iter().any(|group| !label(group).is_empty());
     let mut table = Table::new(is_split.then_some("group").into_iter().chain(["step"]).chain(NUMBERS));
     for group in groups {
