@@ -67,6 +67,7 @@ pub(super) struct Gathered {
     sessions: Chunks<u64>,
     kinds: Vec<Kind>,
     kind_places: HashMap<Kind, u32>,
+    last_kind: Option<(Kind, u32)>,
     values: Vec<Arc<str>>,
     value_codes: HashMap<Arc<str>, u32>,
     value_bytes: usize,
@@ -170,14 +171,15 @@ impl Gathered {
 
     fn kind(&mut self, kind: Kind) -> Result<u32> {
         // Rows of one kind often follow each other.
-        if self.kinds.last() == Some(&kind) {
-            return u32::try_from(self.kinds.len() - 1).map_err(|_| damaged("kind"));
+        if let Some((_, place)) = self.last_kind.filter(|(last, _)| *last == kind) {
+            return Ok(place);
         }
         let fresh = u32::try_from(self.kinds.len()).map_err(|_| damaged("kind"))?;
         let place = *self.kind_places.entry(kind).or_insert(fresh);
         if place == fresh {
             self.kinds.push(kind);
         }
+        self.last_kind = Some((kind, place));
         Ok(place)
     }
 

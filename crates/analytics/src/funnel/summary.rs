@@ -216,7 +216,7 @@ mod tests {
         let times = View::Times { from: 0, to: 1, bins: 2 };
         let trend = View::Trend { from: 0, to: 1, boundaries: Vec::new() };
         for (view, summary) in [
-            (View::Values { limit: 2 }, Summary::Values(vec!["a".to_owned(), String::new()])),
+            (View::Values { limit: 2 }, Summary::Values(vec![String::new(), "a".to_owned()])),
             (View::Steps, Summary::Steps(vec![([1, 0, 1000], vec![step; 3]), ([2, 0, 0], Vec::new())])),
             (trend, Summary::Trend(vec![([0, 1, 0], 3, 4, 5)])),
             (times, Summary::Times { lengths, bins: vec![Bin { from: 0.0, to: 0.5, count: 9 }] }),
