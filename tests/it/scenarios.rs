@@ -10,6 +10,21 @@ fn every_trend_scenario_is_answered_through_http_and_the_lake() {
     check("trend", 30);
 }
 
+#[test]
+fn every_retention_scenario_is_answered_through_http_and_the_lake() {
+    check("retention", 40);
+}
+
+#[test]
+fn every_stickiness_scenario_is_answered_through_http_and_the_lake() {
+    check("stickiness", 30);
+}
+
+#[test]
+fn every_lifecycle_scenario_is_answered_through_http_and_the_lake() {
+    check("lifecycle", 30);
+}
+
 fn check(kind: &str, at_least: usize) {
     let scenarios = Scenario::load_all(&tests::root().join("tests/scenarios").join(kind)).unwrap();
     let scenarios: Vec<Scenario> = scenarios.into_iter().filter(|scenario| !scenario.memory_only).collect();

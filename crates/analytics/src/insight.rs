@@ -14,9 +14,12 @@ use query_model::question::GroupBy;
 use query_model::{Insight as Asked, ProjectSettings, Question};
 use serde_json::value::RawValue;
 
+use crate::lifecycle::LifecycleInsight;
 use crate::matching::{check_supported, reads_traits};
 use crate::problem::{internal, not_supported};
+use crate::retention::RetentionInsight;
 use crate::source::Source;
+use crate::stickiness::StickinessInsight;
 use crate::trend::TrendInsight;
 
 /// What is to be done next.
@@ -38,10 +41,13 @@ pub struct Insight {
 #[derive(Debug)]
 enum Kind {
     Trend(Box<TrendInsight>),
+    Retention(Box<RetentionInsight>),
+    Stickiness(Box<StickinessInsight>),
+    Lifecycle(Box<LifecycleInsight>),
 }
 
 impl Insight {
-    /// Takes a question. `now` decides what `last` means.
+    /// Takes a question. `now` decides what `last` means, and which intervals have begun.
     ///
     /// # Errors
     /// `not_supported` names the part that this version cannot answer; `invalid_question` and `too_many_intervals` if
@@ -58,7 +64,16 @@ impl Insight {
         let (question, calendar, exact) = question.resolve(settings, now)?;
         let kind = match &question.insight {
             Asked::Trend(trend) => Kind::Trend(Box::new(TrendInsight::new(&question, trend, calendar, exact)?)),
-            Asked::Funnel(_) | Asked::Retention(_) | Asked::Stickiness(_) | Asked::Lifecycle(_) | Asked::Paths(_) => {
+            Asked::Retention(retention) => {
+                Kind::Retention(Box::new(RetentionInsight::new(&question, retention, calendar, exact, now)?))
+            }
+            Asked::Stickiness(stickiness) => {
+                Kind::Stickiness(Box::new(StickinessInsight::new(&question, stickiness, calendar, exact)?))
+            }
+            Asked::Lifecycle(lifecycle) => {
+                Kind::Lifecycle(Box::new(LifecycleInsight::new(&question, lifecycle, calendar, exact, now)?))
+            }
+            Asked::Funnel(_) | Asked::Paths(_) => {
                 return Err(not_supported(format_args!("The kind {}", question.kind().as_str())));
             }
         };
@@ -81,8 +96,13 @@ impl Insight {
     /// Whether [`Source::traits`] must be there.
     #[must_use]
     pub fn needs_traits(&self) -> bool {
-        let Kind::Trend(trend) = &self.kind;
-        reads_traits(&self.question.common.filters) || trend.needs_traits(&self.question)
+        reads_traits(&self.question.common.filters)
+            || match &self.kind {
+                Kind::Trend(trend) => trend.needs_traits(&self.question),
+                Kind::Retention(retention) => retention.needs_traits(&self.question),
+                Kind::Stickiness(stickiness) => stickiness.needs_traits(),
+                Kind::Lifecycle(lifecycle) => lifecycle.needs_traits(),
+            }
     }
 
     /// Goes one step on. The first call has no batches, each later one those of the plan that the call before gave.
@@ -91,13 +111,29 @@ impl Insight {
     /// `internal` if the plan cannot be built or its batches do not fit it; `question_too_complex` if the answer would
     /// be too large.
     pub fn next(&mut self, source: &Source, batches: Option<Vec<RecordBatch>>) -> Result<Step, Problem> {
-        let Kind::Trend(trend) = &mut self.kind;
         if let Some(batches) = batches {
-            trend.take(&self.question, &batches)?;
+            match &mut self.kind {
+                Kind::Trend(trend) => trend.take(&self.question, &batches)?,
+                Kind::Retention(retention) => retention.take(&self.question, &batches)?,
+                Kind::Stickiness(stickiness) => stickiness.take(&batches)?,
+                Kind::Lifecycle(lifecycle) => lifecycle.take(&batches)?,
+            }
         }
-        if let Some(plan) = trend.plan(&self.question, source)? {
+        let plan = match &self.kind {
+            Kind::Trend(trend) => trend.plan(&self.question, source)?,
+            Kind::Retention(retention) => retention.plan(&self.question, source)?,
+            Kind::Stickiness(stickiness) => stickiness.plan(&self.question, source)?,
+            Kind::Lifecycle(lifecycle) => lifecycle.plan(&self.question, source)?,
+        };
+        if let Some(plan) = plan {
             return Ok(Step::Run(plan));
         }
-        serde_json::value::to_raw_value(&trend.result()).map(Step::Done).map_err(internal)
+        let result = match &mut self.kind {
+            Kind::Trend(trend) => serde_json::value::to_raw_value(&trend.result()),
+            Kind::Retention(retention) => serde_json::value::to_raw_value(&retention.result()),
+            Kind::Stickiness(stickiness) => serde_json::value::to_raw_value(&stickiness.result()),
+            Kind::Lifecycle(lifecycle) => serde_json::value::to_raw_value(&lifecycle.result()),
+        };
+        result.map(Step::Done).map_err(internal)
     }
 }

@@ -13,6 +13,10 @@ mod problem;
 
 pub mod insight;
 pub mod source;
+
+mod lifecycle;
+mod retention;
+mod stickiness;
 mod trend;
 
 pub mod events_query;
@@ -22,6 +26,12 @@ mod matching;
 mod measure;
 mod predicate;
 mod property;
+mod ranking;
+
+mod earliest;
+mod groups;
+mod marks;
+mod tally;
 
 mod function;
 mod json_text;

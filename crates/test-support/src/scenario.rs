@@ -18,7 +18,7 @@
 //!
 //! `answer` is the expected `result`. Objects are compared by the fields that the scenario names, lists item by item,
 //! numbers by value (doubles to 1e-9 of their size). `problem: not_supported` instead of `answer` expects that code.
-//! A field of a series that is left out is not compared, except `breakdown` and `period`, which are then `[]` and
+//! A field of a series or a cohort that is left out is not compared, except `breakdown` and `period`, which are then `[]` and
 //! `current`.
 
 use std::fs;
@@ -203,13 +203,15 @@ fn read_event(
     Ok(ScenarioEvent { json: Value::Object(event), received_at })
 }
 
-/// The expected result with what a series leaves out: no breakdown, the current period.
+/// The expected result with what a series or a cohort leaves out: no breakdown, the current period.
 fn with_defaults(expected: &Value) -> Value {
     let mut expected = expected.clone();
-    let series = expected.get_mut("series").and_then(Value::as_array_mut).into_iter().flatten();
-    for one in series.filter_map(Value::as_object_mut) {
-        one.entry("breakdown").or_insert_with(|| Value::Array(Vec::new()));
-        one.entry("period").or_insert_with(|| Value::String("current".to_owned()));
+    for list in ["series", "cohorts"] {
+        let parts = expected.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for one in parts.filter_map(Value::as_object_mut) {
+            one.entry("breakdown").or_insert_with(|| Value::Array(Vec::new()));
+            one.entry("period").or_insert_with(|| Value::String("current".to_owned()));
+        }
     }
     expected
 }

@@ -1,5 +1,7 @@
 //! `headwater query run`: asks a question from a file and shows the answer as a table.
 
+mod tables;
+
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
@@ -40,7 +42,7 @@ impl QueryCommand {
             question = fs::read_to_string(&args.file).with_context(|| format!("cannot read {name}"))?;
         }
         let answer = args.access.client()?.post("/api/v1/insights/query", &question)?;
-        output::print(format, &answer, || trend_table(&answer))?;
+        output::print(format, &answer, || tables::answer_table(&answer))?;
         if format == Format::Table {
             tell(&meta_line(&answer));
         }

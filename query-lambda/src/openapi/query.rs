@@ -1,7 +1,7 @@
 //! The query side's endpoints.
 
 use event_model::ErrorCode;
-use query_model::answer::{EventsAnswer, SchemaAnswer, TrendResult};
+use query_model::answer::{EventsAnswer, InsightResult, SchemaAnswer};
 use query_model::{Answer as InsightAnswer, EventsQuestion, Question};
 use serde_json::{Value, json};
 
@@ -113,11 +113,31 @@ fn insights(document: &mut Document) {
                 "series": [{ "event": "purchase", "measure": "unique_persons" }],
             }),
         ),
+        (
+            "who_signs_up_and_comes_back",
+            json!({
+                "kind": "retention",
+                "period": january(),
+                "interval": "week",
+                "periods": 8,
+                "cohort_by": "first_time",
+                "start": { "event": "signup" },
+                "return": { "event": "purchase" },
+            }),
+        ),
+        (
+            "on_how_many_days_people_visit",
+            json!({ "kind": "stickiness", "period": january(), "series": [{ "event": "visit" }] }),
+        ),
+        (
+            "who_is_new_back_or_gone",
+            json!({ "kind": "lifecycle", "period": january(), "interval": "week", "series": [{ "event": "visit" }] }),
+        ),
     ];
     let request = Some((document.of::<Question>(), examples));
     let answer = Answer::json(
         "The numbers, and how they were made.",
-        document.of::<InsightAnswer<Question, TrendResult>>(),
+        document.of::<InsightAnswer<Question, InsightResult>>(),
         json!({
             "kind": "trend",
             "question": { "kind": "trend", "series": [{ "name": "A", "event": "purchase", "filters": [], "measure": "total" }],

@@ -9,10 +9,10 @@ use event_model::{ErrorCode, Problem};
 use query_model::answer::{PeriodName, SeriesResult};
 use query_model::{Display, Group, Number, Trend};
 
-use super::ranking::Ranking;
 use crate::measure::numbers;
 use crate::number::{Exact, Sum, double_text};
 use crate::problem::internal;
+use crate::ranking::Ranking;
 
 /// Most numbers in one answer.
 const MAX_NUMBERS: usize = 2_000_000;

@@ -16,7 +16,6 @@
 
 mod answer;
 mod plan;
-mod ranking;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
@@ -27,9 +26,9 @@ use query_model::interval::Span;
 use query_model::{Calendar, Display, Intervals, Question, Range, Trend};
 
 use self::plan::Planner;
-use self::ranking::Ranking;
 use crate::matching::{check_of, check_supported, reads_traits};
 use crate::problem::internal;
+use crate::ranking::Ranking;
 use crate::source::Source;
 
 /// A trend on its way: what is known so far, and which plan comes next.

@@ -11,12 +11,12 @@ use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBu
 use event_model::Problem;
 use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Question, Range, Series, Trend};
 
-use super::ranking::Ranking;
 use crate::events_table::{column, happened_in, interval_index, is_counted, person, scan};
 use crate::matching::{all, balanced, matches, names, truth};
 use crate::measure::{Kind, measure};
 use crate::problem::{internal, not_supported};
 use crate::property;
+use crate::ranking::Ranking;
 use crate::source::Source;
 
 const INTERVAL: &str = "interval";

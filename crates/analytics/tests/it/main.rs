@@ -4,5 +4,7 @@
 
 mod memory;
 mod oracle;
+mod oracle_activity;
+mod oracle_retention;
 mod plans;
 mod scenarios;

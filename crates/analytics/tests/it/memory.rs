@@ -70,6 +70,13 @@ pub(crate) async fn run(plan: LogicalPlan) -> Vec<RecordBatch> {
     DataFrame::new(state, plan).collect().await.unwrap()
 }
 
+/// How the engine would run a plan, as text.
+pub(crate) async fn physical(plan: &LogicalPlan) -> String {
+    let config = SessionConfig::new().with_target_partitions(3);
+    let plan = SessionContext::new_with_config(config).state().create_physical_plan(plan).await.unwrap();
+    datafusion::physical_plan::displayable(plan.as_ref()).indent(false).to_string()
+}
+
 /// Answers a question: `{"result": ..}`.
 pub(crate) async fn answer(
     question: &[u8],

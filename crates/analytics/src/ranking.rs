@@ -18,7 +18,7 @@ use crate::value::Texts;
 
 /// The values of one property that get a group, the largest first. Everything else is `other`, no value is `none`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ranking(Vec<String>);
+pub(crate) struct Ranking(Vec<String>);
 
 /// The code of rows without the property.
 const NONE: i32 = -1;
@@ -26,7 +26,7 @@ const NONE: i32 = -1;
 impl Ranking {
     /// Reads the rows of the ranking plan: a value and the measure's list, of which the total comes last. Values rank
     /// by total, null last, and by their bytes where totals are equal.
-    pub(super) fn read(batches: &[RecordBatch], limit: u32) -> Result<Self, Problem> {
+    pub(crate) fn read(batches: &[RecordBatch], limit: u32) -> Result<Self, Problem> {
         let mut ranked: Vec<(Option<Exact>, String)> = Vec::new();
         for batch in batches {
             let (Some(values), Some(lists)) = (batch.columns().first(), batch.columns().get(1)) else {
@@ -48,7 +48,7 @@ impl Ranking {
     }
 
     /// The code of a value's group: its rank, the number of ranks for `other`, -1 for `none`.
-    pub(super) fn code(&self, value: Expr) -> Expr {
+    pub(crate) fn code(&self, value: Expr) -> Expr {
         let ranks: std::collections::HashMap<String, i32> = self.0.iter().cloned().zip(0..).collect();
         let other = i32::try_from(self.0.len()).unwrap_or(i32::MAX);
         call("group", vec![value], DataType::Int32, move |arguments| {
@@ -60,7 +60,7 @@ impl Ranking {
     }
 
     /// The group of a code.
-    pub(super) fn group(&self, code: i32) -> Group {
+    pub(crate) fn group(&self, code: i32) -> Group {
         match usize::try_from(code).map(|place| self.0.get(place)) {
             Ok(Some(value)) => Group::Value { value: value.clone() },
             Ok(None) => Group::Other { other: true },
@@ -68,8 +68,22 @@ impl Ranking {
         }
     }
 
+    /// How many values have a group of their own.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The group at a place of [`Self::place`].
+    pub(crate) fn group_at(&self, place: usize) -> Group {
+        match self.0.get(place) {
+            Some(value) => Group::Value { value: value.clone() },
+            None if place == self.0.len() => Group::Other { other: true },
+            None => Group::None { none: true },
+        }
+    }
+
     /// Where a code stands among the groups: values by rank, then `other`, then `none`.
-    pub(super) fn place(&self, code: i32) -> usize {
+    pub(crate) fn place(&self, code: i32) -> usize {
         usize::try_from(code).unwrap_or(self.0.len() + 1)
     }
 }
