@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::lifecycle::LifecycleInsight;
 use crate::matching::{check_supported, reads_traits};
+use crate::paths::PathsInsight;
 use crate::problem::{internal, not_supported};
 use crate::retention::RetentionInsight;
 use crate::source::Source;
@@ -44,6 +45,7 @@ enum Kind {
     Retention(Box<RetentionInsight>),
     Stickiness(Box<StickinessInsight>),
     Lifecycle(Box<LifecycleInsight>),
+    Paths(Box<PathsInsight>),
 }
 
 impl Insight {
@@ -73,7 +75,8 @@ impl Insight {
             Asked::Lifecycle(lifecycle) => {
                 Kind::Lifecycle(Box::new(LifecycleInsight::new(&question, lifecycle, calendar, exact, now)?))
             }
-            Asked::Funnel(_) | Asked::Paths(_) => {
+            Asked::Paths(paths) => Kind::Paths(Box::new(PathsInsight::new(&question, paths, calendar, exact)?)),
+            Asked::Funnel(_) => {
                 return Err(not_supported(format_args!("The kind {}", question.kind().as_str())));
             }
         };
@@ -102,6 +105,7 @@ impl Insight {
                 Kind::Retention(retention) => retention.needs_traits(&self.question),
                 Kind::Stickiness(stickiness) => stickiness.needs_traits(),
                 Kind::Lifecycle(lifecycle) => lifecycle.needs_traits(),
+                Kind::Paths(_) => false,
             }
     }
 
@@ -117,6 +121,7 @@ impl Insight {
                 Kind::Retention(retention) => retention.take(&self.question, &batches)?,
                 Kind::Stickiness(stickiness) => stickiness.take(&batches)?,
                 Kind::Lifecycle(lifecycle) => lifecycle.take(&batches)?,
+                Kind::Paths(paths) => paths.take(&batches)?,
             }
         }
         let plan = match &self.kind {
@@ -124,6 +129,7 @@ impl Insight {
             Kind::Retention(retention) => retention.plan(&self.question, source)?,
             Kind::Stickiness(stickiness) => stickiness.plan(&self.question, source)?,
             Kind::Lifecycle(lifecycle) => lifecycle.plan(&self.question, source)?,
+            Kind::Paths(paths) => paths.plan(&self.question, source)?,
         };
         if let Some(plan) = plan {
             return Ok(Step::Run(plan));
@@ -133,6 +139,7 @@ impl Insight {
             Kind::Retention(retention) => serde_json::value::to_raw_value(&retention.result()),
             Kind::Stickiness(stickiness) => serde_json::value::to_raw_value(&stickiness.result()),
             Kind::Lifecycle(lifecycle) => serde_json::value::to_raw_value(&lifecycle.result()),
+            Kind::Paths(paths) => serde_json::value::to_raw_value(&paths.result()),
         };
         result.map(Step::Done).map_err(internal)
     }

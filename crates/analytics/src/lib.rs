@@ -15,6 +15,7 @@ pub mod insight;
 pub mod source;
 
 mod lifecycle;
+mod paths;
 mod retention;
 mod stickiness;
 mod trend;

@@ -102,6 +102,8 @@ pub enum InsightResult {
     Stickiness(StickinessResult),
     /// Of `lifecycle`.
     Lifecycle(LifecycleResult),
+    /// Of `paths`.
+    Paths(PathsResult),
 }
 
 /// The result of a trend.

@@ -133,6 +133,10 @@ fn insights(document: &mut Document) {
             "who_is_new_back_or_gone",
             json!({ "kind": "lifecycle", "period": january(), "interval": "week", "series": [{ "event": "visit" }] }),
         ),
+        (
+            "what_leads_to_the_checkout",
+            json!({ "kind": "paths", "period": january(), "include": ["page"], "end_at": "/checkout", "edges": 20 }),
+        ),
     ];
     let request = Some((document.of::<Question>(), examples));
     let answer = Answer::json(

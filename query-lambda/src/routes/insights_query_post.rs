@@ -126,12 +126,12 @@ fn cache_key(
     versions: Versions,
 ) -> Result<Option<String>, Problem> {
     let running = match question.kind() {
-        Kind::Trend | Kind::Stickiness => String::new(),
+        Kind::Trend | Kind::Stickiness | Kind::Paths => String::new(),
         Kind::Retention | Kind::Lifecycle => match calendar.floor(now.0, question.common.interval()) {
             Some(start) => start.to_string(),
             None => return Ok(None),
         },
-        Kind::Funnel | Kind::Paths => return Ok(None),
+        Kind::Funnel => return Ok(None),
     };
     let Versions { events, identities, persons } = versions;
     let asked = Question { common: Common { refresh: false, ..question.common.clone() }, ..question.clone() };

@@ -5,6 +5,7 @@
 mod memory;
 mod oracle;
 mod oracle_activity;
+mod oracle_paths;
 mod oracle_retention;
 mod plans;
 mod scenarios;

@@ -82,6 +82,21 @@ fn a_lifecycle_reads_all_history_of_its_event() {
     "#);
 }
 
+#[test]
+fn paths_keep_the_items_of_each_person_and_add_their_edges_up() {
+    let question = json!({
+        "kind": "paths", "period": { "from": "2026-01-01", "to": "2026-01-02" }, "exclude": ["no plan shows this"],
+        "filters": [{ "property": "plan", "op": "is", "value": "a value that no plan may show" }],
+    });
+    insta::assert_snapshot!(first_plan(&question), @r#"
+    Aggregate: groupBy=[[]], aggr=[[path_edges(item)]]
+      Aggregate: groupBy=[[person]], aggr=[[path_items(events.timestamp, events.received_at, events.position, events.event_id, events.session_id, item) AS item]]
+        Projection: person(events.person_key) AS person, events.timestamp, events.received_at, events.position, events.event_id, events.session_id, item(events.type, events.event, event[path].text(events.properties, events.path), event[name].text(events.properties), event[title].text(events.properties, events.title)) AS item
+          Filter: events.type IN ([Utf8("page"), Utf8("screen"), Utf8("track")]) AND events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND event[plan].is(events.properties)
+            TableScan: events
+    "#);
+}
+
 #[tokio::test]
 async fn persons_are_gathered_by_hash_and_added_up_in_each_partition() {
     let question = json!({
