@@ -1,7 +1,7 @@
 //! The aggregate function of trends: one pass over a group's rows gives every interval's number and the total.
 //!
 //! It takes the interval's place (null: outside all), whether the row lies in the exact period, and what is measured:
-//! nothing, a person or a number. It gives a list of numbers as JSON text, one an interval and the total last, because
+//! nothing, a person, a number, a text, or a person and a number. It gives a list of numbers as JSON text, one an interval and the total last, because
 //! no Arrow type holds both integers beyond 2^53 and fractions.
 //!
 //! ```text
@@ -12,7 +12,9 @@
 //!    1      true     9
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+mod state;
+
+use std::collections::BTreeMap;
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -25,19 +27,10 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr
 use datafusion::scalar::ScalarValue;
 use event_model::Problem;
 
-use crate::number::{Exact, Sum};
+use self::state::State;
+pub(crate) use self::state::{Kind, OfPersons};
+use crate::number::Exact;
 use crate::problem::internal;
-
-/// What is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Rows,
-    Persons,
-    Sum,
-    Average,
-    Least,
-    Greatest,
-}
 
 /// The function for one question.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -50,7 +43,8 @@ struct Measure {
     signature: Signature,
 }
 
-/// The function applied to columns: `interval`, `exact` and, unless rows are counted, `operand`.
+/// The function applied to columns: `interval`, `exact` and, unless rows are counted, `operand`; for numbers a person
+/// the operand is the person, and the number may follow.
 pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments: Vec<Expr>) -> Expr {
     let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
     let signature = Signature::any(arguments.len(), Volatility::Immutable);
@@ -75,6 +69,9 @@ impl AggregateUDFImpl for Measure {
             Kind::Average => "measure_average",
             Kind::Least => "measure_least",
             Kind::Greatest => "measure_greatest",
+            Kind::Percentile(_) => "measure_percentile",
+            Kind::Distinct => "measure_distinct",
+            Kind::PerPerson(_) => "measure_per_person",
         }
     }
 
@@ -107,103 +104,6 @@ struct Slots {
     intervals: u32,
     cumulative: bool,
     slots: BTreeMap<u32, State>,
-}
-
-/// What is remembered of the rows of one interval.
-#[derive(Clone, Debug)]
-enum State {
-    Rows(u64),
-    Persons(HashSet<i64>),
-    Sum(Sum),
-    Extreme(Option<Exact>),
-}
-
-impl State {
-    fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Rows => Self::Rows(0),
-            Kind::Persons => Self::Persons(HashSet::new()),
-            Kind::Sum | Kind::Average => Self::Sum(Sum::default()),
-            Kind::Least | Kind::Greatest => Self::Extreme(None),
-        }
-    }
-
-    fn add_number(&mut self, number: &Exact, kind: Kind) {
-        match self {
-            Self::Sum(sum) => sum.add(number),
-            Self::Extreme(extreme) => {
-                let replaces = extreme.as_ref().is_none_or(|extreme| match kind {
-                    Kind::Least => number < extreme,
-                    _ => number > extreme,
-                });
-                if replaces {
-                    *extreme = Some(number.clone());
-                }
-            }
-            Self::Rows(_) | Self::Persons(_) => {}
-        }
-    }
-
-    fn merge(&mut self, other: Self, kind: Kind) {
-        match (self, other) {
-            (Self::Rows(count), Self::Rows(more)) => *count += more,
-            (Self::Persons(persons), Self::Persons(more)) => persons.extend(more),
-            (Self::Sum(sum), Self::Sum(more)) => sum.merge(&more),
-            (this @ Self::Extreme(_), Self::Extreme(Some(number))) => this.add_number(&number, kind),
-            _ => {}
-        }
-    }
-
-    /// The number as JSON text; `None` where there is none.
-    fn number(&self, kind: Kind) -> Option<String> {
-        match self {
-            Self::Rows(count) => Some(count.to_string()),
-            Self::Persons(persons) => Some(persons.len().to_string()),
-            Self::Sum(sum) if kind == Kind::Average => sum.average(),
-            Self::Sum(sum) => sum.text(),
-            Self::Extreme(extreme) => extreme.as_ref().map(Exact::text),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Rows(_) | Self::Sum(_) => 0,
-            // A hash table keeps up to twice its entries, and a byte of control for each.
-            Self::Persons(persons) => persons.capacity() * (size_of::<i64>() + 1),
-            Self::Extreme(_) => 64,
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Rows(count) => out.extend(count.to_le_bytes()),
-            Self::Persons(persons) => persons.iter().for_each(|person| out.extend(person.to_le_bytes())),
-            Self::Sum(sum) => {
-                out.extend(sum.exact.to_le_bytes());
-                out.extend(sum.rest.to_le_bytes());
-                out.extend(sum.count.to_le_bytes());
-            }
-            Self::Extreme(extreme) => {
-                out.extend(extreme.as_ref().map(Exact::text).unwrap_or_default().as_bytes());
-            }
-        }
-    }
-
-    fn read(kind: Kind, bytes: &[u8]) -> Option<Self> {
-        Some(match Self::new(kind) {
-            Self::Rows(_) => Self::Rows(u64::from_le_bytes(bytes.try_into().ok()?)),
-            Self::Persons(_) => {
-                let person = |chunk: &[u8]| Some(i64::from_le_bytes(chunk.try_into().ok()?));
-                Self::Persons(bytes.chunks(size_of::<i64>()).map(person).collect::<Option<_>>()?)
-            }
-            Self::Sum(_) => Self::Sum(Sum {
-                exact: i128::from_le_bytes(bytes.get(..16)?.try_into().ok()?),
-                rest: f64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?),
-                count: u64::from_le_bytes(bytes.get(24..)?.try_into().ok()?),
-            }),
-            Self::Extreme(_) => Self::Extreme(Exact::parse(std::str::from_utf8(bytes).ok()?)),
-        })
-    }
 }
 
 impl Slots {
@@ -263,6 +163,22 @@ impl Accumulator for Slots {
                             set.insert(persons.value(row));
                         }
                     });
+                }
+            }
+            (Kind::Distinct, Some(operand)) => {
+                let texts: &StringArray = operand.as_string_opt::<i32>().ok_or_else(damaged)?;
+                for row in (0..slots.len()).filter(|row| texts.is_valid(*row)) {
+                    self.each(place(row), is_exact(row), |state| state.add_text(texts.value(row)));
+                }
+            }
+            (Kind::PerPerson(_), Some(operand)) => {
+                let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let numbers = values.get(3).map(|numbers| numbers.as_string_opt::<i32>().ok_or_else(damaged));
+                let numbers: Option<&StringArray> = numbers.transpose()?;
+                for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
+                    let number =
+                        numbers.map(|numbers| numbers.is_valid(row).then(|| numbers.value(row)).and_then(Exact::parse));
+                    self.each(place(row), is_exact(row), |state| state.add_of_person(persons.value(row), &number));
                 }
             }
             (_, Some(operand)) => {

@@ -48,9 +48,10 @@ impl TrendInsight {
     /// Checks that the engine can answer it, and cuts its periods.
     pub(crate) fn new(question: &Question, trend: &Trend, calendar: Calendar, exact: Range) -> Result<Self, Problem> {
         for series in &trend.series {
-            plan::kind(series.measure)?;
+            plan::kind(series)?;
             check_supported(&series.matcher.filters)?;
         }
+        plan::check_display(trend)?;
         question.common.breakdown.iter().try_for_each(|breakdown| check_of(breakdown.of))?;
         let interval = question.common.interval();
         let current = calendar.intervals(exact, interval)?;

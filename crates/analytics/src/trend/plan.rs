@@ -9,11 +9,12 @@
 
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
 use event_model::Problem;
-use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Question, Range, Series, Trend};
+use query_model::trend::PerPerson;
+use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Of, Question, Range, Series, Trend};
 
 use crate::events_table::{column, happened_in, interval_index, is_counted, person, scan};
 use crate::matching::{all, balanced, matches, names, truth};
-use crate::measure::{Kind, measure};
+use crate::measure::{Kind, OfPersons, measure};
 use crate::problem::{internal, not_supported};
 use crate::property;
 use crate::ranking::Ranking;
@@ -32,16 +33,40 @@ pub(super) struct Planner<'a> {
     pub(super) intervals: &'a Intervals,
 }
 
-/// The engine's kind of a measure; what it does not have yet is refused.
-pub(super) fn kind(measure: Measure) -> Result<Kind, Problem> {
-    match measure {
-        Measure::Total => Ok(Kind::Rows),
-        Measure::UniquePersons => Ok(Kind::Persons),
-        Measure::Sum => Ok(Kind::Sum),
-        Measure::Avg => Ok(Kind::Average),
-        Measure::Min => Ok(Kind::Least),
-        Measure::Max => Ok(Kind::Greatest),
-        other => Err(not_supported(format_args!("The measure {}", other.as_str()))),
+/// The engine's kind of a series; what it does not have yet is refused.
+pub(super) fn kind(series: &Series) -> Result<Kind, Problem> {
+    Ok(match series.measure {
+        Measure::Total => Kind::Rows,
+        Measure::UniquePersons => Kind::Persons,
+        Measure::Sum => Kind::Sum,
+        Measure::Avg => Kind::Average,
+        Measure::Min => Kind::Least,
+        Measure::Max => Kind::Greatest,
+        Measure::Median => Kind::Percentile(50),
+        Measure::P75 => Kind::Percentile(75),
+        Measure::P90 => Kind::Percentile(90),
+        Measure::P95 => Kind::Percentile(95),
+        Measure::P99 => Kind::Percentile(99),
+        Measure::Distinct => Kind::Distinct,
+        Measure::PerPerson => Kind::PerPerson(match series.of.unwrap_or(PerPerson::Avg) {
+            PerPerson::Avg => OfPersons::Average,
+            PerPerson::Median => OfPersons::Percentile(50),
+            PerPerson::P90 => OfPersons::Percentile(90),
+            PerPerson::Min => OfPersons::Least,
+            PerPerson::Max => OfPersons::Greatest,
+        }),
+        other @ (Measure::Sessions | Measure::Wau | Measure::Mau | Measure::FirstTime) => {
+            return Err(not_supported(format_args!("The measure {}", other.as_str())));
+        }
+    })
+}
+
+/// Refuses `cumulative` of measures that would have to look at everything again for each interval.
+pub(super) fn check_display(trend: &Trend) -> Result<(), Problem> {
+    let again = |series: &&Series| matches!(kind(series), Ok(Kind::Percentile(_) | Kind::PerPerson(_)));
+    match trend.series.iter().find(again).filter(|_| trend.display == Display::Cumulative) {
+        Some(series) => Err(not_supported(format_args!("`cumulative` of the measure {}", series.measure.as_str()))),
+        None => Ok(()),
     }
 }
 
@@ -126,25 +151,33 @@ impl Planner<'_> {
             interval_index(self.intervals).alias(INTERVAL),
             happened_in(self.source, self.intervals.exact).alias(EXACT),
         ];
-        if series.iter().any(|one| one.measure == Measure::UniquePersons) {
+        let reads_persons = [Measure::UniquePersons, Measure::PerPerson];
+        if series.iter().any(|one| reads_persons.contains(&one.measure)) {
             columns.push(person(&self.source.keys).alias(PERSON));
         }
         for (place, one) in series.iter().enumerate() {
             columns.push(self.belongs(one)?.alias(format!("matches_{place}")));
             if let Some(name) = &one.property {
-                let number = property::as_number(self.source, query_model::Of::Event, name)?;
-                columns.push(number.alias(format!("operand_{place}")));
+                let operand = match one.measure {
+                    Measure::Distinct => property::as_text(self.source, Of::Event, name)?,
+                    _ => property::as_number(self.source, Of::Event, name)?,
+                };
+                columns.push(operand.alias(format!("operand_{place}")));
             }
         }
         Ok(columns)
     }
 
     fn measure(&self, place: usize, series: &Series, intervals: usize, cumulative: bool) -> Result<Expr, Problem> {
-        let kind = kind(series.measure)?;
+        let kind = kind(series)?;
         let mut arguments = vec![column(INTERVAL), column(EXACT)];
         match kind {
             Kind::Rows => {}
             Kind::Persons => arguments.push(column(PERSON)),
+            Kind::PerPerson(_) => {
+                arguments.push(column(PERSON));
+                arguments.extend(series.property.as_ref().map(|_| column(&format!("operand_{place}"))));
+            }
             _ => arguments.push(column(&format!("operand_{place}"))),
         }
         // Without intervals every place would be beyond the last one, which is the total's.
