@@ -14,11 +14,12 @@
 
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -27,7 +28,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr
 use datafusion::scalar::ScalarValue;
 use event_model::Problem;
 
-use self::state::State;
+use self::state::{Earliest, OUTSIDE, State};
 pub(crate) use self::state::{Kind, OfPersons};
 use crate::number::Exact;
 use crate::problem::internal;
@@ -40,6 +41,8 @@ struct Measure {
     intervals: u32,
     /// Whether an interval counts all intervals before it too.
     cumulative: bool,
+    /// For [`Kind::Window`]: the first and the last day of each interval.
+    windows: Vec<(u32, u32)>,
     signature: Signature,
 }
 
@@ -48,7 +51,18 @@ struct Measure {
 pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments: Vec<Expr>) -> Expr {
     let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
     let signature = Signature::any(arguments.len(), Volatility::Immutable);
-    AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, signature }).call(arguments)
+    let windows = Vec::new();
+    AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, windows, signature }).call(arguments)
+}
+
+/// [`Kind::Window`] applied to a row's day and its person: persons in the days from the first to the last of each
+/// window, both included. Windows neither begin nor end before those before them.
+pub(crate) fn windowed(windows: Vec<(u32, u32)>, day: Expr, person: Expr) -> Expr {
+    let intervals = u32::try_from(windows.len()).unwrap_or(u32::MAX);
+    let outside = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
+    let signature = Signature::any(3, Volatility::Immutable);
+    let measure = Measure { kind: Kind::Window, intervals, cumulative: false, windows, signature };
+    AggregateUDF::new_from_impl(measure).call(vec![day, outside, person])
 }
 
 /// The numbers of one row of the function's result.
@@ -72,6 +86,8 @@ impl AggregateUDFImpl for Measure {
             Kind::Percentile(_) => "measure_percentile",
             Kind::Distinct => "measure_distinct",
             Kind::PerPerson(_) => "measure_per_person",
+            Kind::Window => "measure_window",
+            Kind::First => "measure_first",
         }
     }
 
@@ -88,6 +104,7 @@ impl AggregateUDFImpl for Measure {
             kind: self.kind,
             intervals: self.intervals,
             cumulative: self.cumulative,
+            windows: self.windows.clone(),
             slots: BTreeMap::new(),
         }))
     }
@@ -103,6 +120,7 @@ struct Slots {
     kind: Kind,
     intervals: u32,
     cumulative: bool,
+    windows: Vec<(u32, u32)>,
     slots: BTreeMap<u32, State>,
 }
 
@@ -116,6 +134,11 @@ impl Slots {
     }
 
     fn numbers(&self) -> Vec<Option<String>> {
+        match self.kind {
+            Kind::Window => return self.in_windows(),
+            Kind::First => return self.first(),
+            _ => {}
+        }
         let empty = State::new(self.kind);
         let at = |slot: u32| self.slots.get(&slot).unwrap_or(&empty).number(self.kind);
         if !self.cumulative {
@@ -131,6 +154,60 @@ impl Slots {
         }
         numbers.push(numbers.last().cloned().unwrap_or_else(|| so_far.number(self.kind)));
         numbers
+    }
+}
+
+impl Slots {
+    /// Persons in each window, counted with one look at each person's day: of the windows that a day lies in, those
+    /// that an earlier day of the person lies in too have counted them. The total has no meaning.
+    fn in_windows(&self) -> Vec<Option<String>> {
+        let mut reached: HashMap<i64, usize> = HashMap::new();
+        let mut changes = vec![0_i64; self.windows.len() + 1];
+        for (day, state) in &self.slots {
+            let State::Persons(persons) = state else { continue };
+            let from = self.windows.partition_point(|(_, last)| last < day);
+            let until = self.windows.partition_point(|(first, _)| first <= day);
+            for person in persons {
+                let reached = reached.entry(*person).or_insert(0);
+                let from = from.max(*reached);
+                if from < until {
+                    changes.get_mut(from).into_iter().for_each(|change| *change += 1);
+                    changes.get_mut(until).into_iter().for_each(|change| *change -= 1);
+                    *reached = until;
+                }
+            }
+        }
+        let mut count = 0;
+        let mut numbers: Vec<Option<String>> = Vec::with_capacity(changes.len());
+        for change in changes.iter().take(self.windows.len()) {
+            count += change;
+            numbers.push(Some(count.to_string()));
+        }
+        numbers.push(None);
+        numbers
+    }
+
+    /// Persons by the interval of their earliest row.
+    fn first(&self) -> Vec<Option<String>> {
+        let mut counts = vec![0_u64; usize::try_from(self.intervals).unwrap_or(0)];
+        let mut total = 0_u64;
+        for state in self.slots.values() {
+            let State::First(persons) = state else { continue };
+            for row in persons.values() {
+                let count = usize::try_from(row.slot).ok().and_then(|slot| counts.get_mut(slot));
+                count.into_iter().for_each(|count| *count += 1);
+                total += u64::from(row.exact);
+            }
+        }
+        if self.cumulative {
+            let mut so_far = 0;
+            for count in &mut counts {
+                so_far += *count;
+                *count = so_far;
+            }
+            total = counts.last().copied().unwrap_or(total);
+        }
+        counts.into_iter().chain([total]).map(|count| Some(count.to_string())).collect()
     }
 }
 
@@ -155,7 +232,7 @@ impl Accumulator for Slots {
                     });
                 }
             }
-            (Kind::Persons, Some(operand)) => {
+            (Kind::Persons | Kind::Window, Some(operand)) => {
                 let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
                 for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
                     self.each(place(row), is_exact(row), |state| {
@@ -169,6 +246,17 @@ impl Accumulator for Slots {
                 let texts: &StringArray = operand.as_string_opt::<i32>().ok_or_else(damaged)?;
                 for row in (0..slots.len()).filter(|row| texts.is_valid(*row)) {
                     self.each(place(row), is_exact(row), |state| state.add_text(texts.value(row)));
+                }
+            }
+            (Kind::First, Some(operand)) => {
+                let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let times = cast(values.get(3).ok_or_else(damaged)?, &DataType::Int64)?;
+                let times = times.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let state = self.slots.entry(0).or_insert_with(|| State::new(Kind::First));
+                for row in (0..slots.len()).filter(|row| persons.is_valid(*row) && times.is_valid(*row)) {
+                    let slot = place(row).unwrap_or(OUTSIDE);
+                    let earliest = Earliest { timestamp: times.value(row), slot, exact: is_exact(row) };
+                    state.add_earliest(persons.value(row), earliest);
                 }
             }
             (Kind::PerPerson(_), Some(operand)) => {

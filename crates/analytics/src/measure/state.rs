@@ -18,6 +18,10 @@ pub(crate) enum Kind {
     Percentile(u8),
     /// Different texts.
     Distinct,
+    /// Persons within a window of days that an interval has; rows come with their days.
+    Window,
+    /// Persons whose earliest row it is.
+    First,
     /// Of the rows a person, or of the sum of their numbers.
     PerPerson(OfPersons),
 }
@@ -42,13 +46,28 @@ pub(super) enum State {
     /// The texts, and how many bytes they have.
     Texts(HashSet<Box<str>>, usize),
     PerPerson(HashMap<i64, Sum>),
+    First(HashMap<i64, Earliest>),
 }
+
+/// The earliest row of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Earliest {
+    pub(super) timestamp: i64,
+    /// Its interval; [`OUTSIDE`] before the period.
+    pub(super) slot: u32,
+    /// Whether it lies in the exact period.
+    pub(super) exact: bool,
+}
+
+/// No interval.
+pub(super) const OUTSIDE: u32 = u32::MAX;
 
 impl State {
     pub(super) fn new(kind: Kind) -> Self {
         match kind {
             Kind::Rows => Self::Rows(0),
-            Kind::Persons => Self::Persons(HashSet::new()),
+            Kind::Persons | Kind::Window => Self::Persons(HashSet::new()),
+            Kind::First => Self::First(HashMap::new()),
             Kind::Sum | Kind::Average => Self::Sum(Sum::default()),
             Kind::Least | Kind::Greatest => Self::Extreme(None),
             Kind::Percentile(_) => Self::Numbers(Vec::new()),
@@ -70,7 +89,7 @@ impl State {
                     *extreme = Some(number.clone());
                 }
             }
-            Self::Rows(_) | Self::Persons(_) | Self::Texts(..) | Self::PerPerson(_) => {}
+            Self::Rows(_) | Self::Persons(_) | Self::Texts(..) | Self::PerPerson(_) | Self::First(_) => {}
         }
     }
 
@@ -96,6 +115,13 @@ impl State {
         }
     }
 
+    /// Adds a row of a person, of which the earliest is kept.
+    pub(super) fn add_earliest(&mut self, person: i64, row: Earliest) {
+        if let Self::First(persons) = self {
+            persons.entry(person).and_modify(|earliest| *earliest = row.min(*earliest)).or_insert(row);
+        }
+    }
+
     pub(super) fn merge(&mut self, other: Self, kind: Kind) {
         match (self, other) {
             (Self::Rows(count), Self::Rows(more)) => *count += more,
@@ -104,6 +130,9 @@ impl State {
             (this @ Self::Extreme(_), Self::Extreme(Some(number))) => this.add_number(&number, kind),
             (Self::Numbers(numbers), Self::Numbers(more)) => numbers.extend(more),
             (this @ Self::Texts(..), Self::Texts(more, _)) => more.iter().for_each(|text| this.add_text(text)),
+            (this @ Self::First(_), Self::First(more)) => {
+                more.iter().for_each(|(person, row)| this.add_earliest(*person, *row));
+            }
             (Self::PerPerson(persons), Self::PerPerson(more)) => {
                 more.iter().for_each(|(person, sum)| persons.entry(*person).or_default().merge(sum));
             }
@@ -122,7 +151,7 @@ impl State {
             (Self::Numbers(numbers), Kind::Percentile(percent)) => percentile(numbers.clone(), percent),
             (Self::Texts(texts, _), _) => Some(texts.len().to_string()),
             (Self::PerPerson(persons), Kind::PerPerson(of)) => of_persons(persons, of),
-            (Self::Numbers(_) | Self::PerPerson(_), _) => None,
+            (Self::Numbers(_) | Self::PerPerson(_) | Self::First(_), _) => None,
         }
     }
 
@@ -134,6 +163,7 @@ impl State {
             Self::Extreme(_) => 64,
             Self::Numbers(numbers) => numbers.capacity() * size_of::<f64>(),
             Self::Texts(texts, bytes) => texts.capacity() * (size_of::<Box<str>>() + 1) + bytes,
+            Self::First(persons) => persons.capacity() * (size_of::<(i64, Earliest)>() + 1),
             Self::PerPerson(persons) => persons.capacity() * (size_of::<(i64, Sum)>() + 1),
         }
     }
@@ -151,6 +181,14 @@ impl State {
                 for text in texts {
                     out.extend((text.len() as u64).to_le_bytes());
                     out.extend(text.as_bytes());
+                }
+            }
+            Self::First(persons) => {
+                for (person, row) in persons {
+                    out.extend(person.to_le_bytes());
+                    out.extend(row.timestamp.to_le_bytes());
+                    out.extend(row.slot.to_le_bytes());
+                    out.push(u8::from(row.exact));
                 }
             }
             Self::PerPerson(persons) => {
@@ -185,6 +223,17 @@ impl State {
                     rest = after;
                 }
                 texts
+            }
+            Self::First(_) => {
+                let person = |chunk: &[u8]| {
+                    let (person, rest) = chunk.split_first_chunk::<8>()?;
+                    let (timestamp, rest) = rest.split_first_chunk::<8>()?;
+                    let (slot, exact) = rest.split_first_chunk::<4>()?;
+                    let (timestamp, slot) = (i64::from_le_bytes(*timestamp), u32::from_le_bytes(*slot));
+                    let row = Earliest { timestamp, slot, exact: exact.first()? == &1 };
+                    Some((i64::from_le_bytes(*person), row))
+                };
+                Self::First(bytes.chunks(21).map(person).collect::<Option<_>>()?)
             }
             Self::PerPerson(_) => {
                 let person = |chunk: &[u8]| {

@@ -8,13 +8,14 @@
 //! ```
 
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
-use event_model::Problem;
+use event_model::{Problem, columns};
 use query_model::trend::PerPerson;
 use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Of, Question, Range, Series, Trend};
 
-use crate::events_table::{column, happened_in, interval_index, is_counted, person, scan};
+use super::days::Days;
+use crate::events_table::{column, happened_in, instant, interval_among, interval_index, is_counted, person, scan};
 use crate::matching::{all, balanced, matches, names, truth};
-use crate::measure::{Kind, OfPersons, measure};
+use crate::measure::{Kind, OfPersons, measure, windowed};
 use crate::problem::{internal, not_supported};
 use crate::property;
 use crate::ranking::Ranking;
@@ -23,6 +24,7 @@ use crate::source::Source;
 const INTERVAL: &str = "interval";
 const EXACT: &str = "exact";
 const PERSON: &str = "person";
+const DAY: &str = "day";
 
 /// What both plans need.
 pub(super) struct Planner<'a> {
@@ -31,6 +33,8 @@ pub(super) struct Planner<'a> {
     pub(super) trend: &'a Trend,
     pub(super) timezone: &'a jiff::tz::TimeZone,
     pub(super) intervals: &'a Intervals,
+    /// If any series looks back.
+    pub(super) days: Option<Days>,
 }
 
 /// The engine's kind of a series; what it does not have yet is refused.
@@ -55,19 +59,26 @@ pub(super) fn kind(series: &Series) -> Result<Kind, Problem> {
             PerPerson::Min => OfPersons::Least,
             PerPerson::Max => OfPersons::Greatest,
         }),
-        other @ (Measure::Sessions | Measure::Wau | Measure::Mau | Measure::FirstTime) => {
-            return Err(not_supported(format_args!("The measure {}", other.as_str())));
-        }
+        Measure::Wau | Measure::Mau => Kind::Window,
+        Measure::FirstTime => Kind::First,
+        other @ Measure::Sessions => return Err(not_supported(format_args!("The measure {}", other.as_str()))),
     })
 }
 
-/// Refuses `cumulative` of measures that would have to look at everything again for each interval.
-pub(super) fn check_display(trend: &Trend) -> Result<(), Problem> {
-    let again = |series: &&Series| matches!(kind(series), Ok(Kind::Percentile(_) | Kind::PerPerson(_)));
-    match trend.series.iter().find(again).filter(|_| trend.display == Display::Cumulative) {
-        Some(series) => Err(not_supported(format_args!("`cumulative` of the measure {}", series.measure.as_str()))),
-        None => Ok(()),
+/// Refuses `cumulative` of measures that would have to look at everything again for each interval, and groups by a value
+/// of what was first, which rows of one group cannot know.
+pub(super) fn check_together(trend: &Trend, question: &Question) -> Result<(), Problem> {
+    for series in &trend.series {
+        let (kind, name) = (kind(series)?, series.measure.as_str());
+        let again = matches!(kind, Kind::Percentile(_) | Kind::PerPerson(_) | Kind::Window);
+        if again && trend.display == Display::Cumulative {
+            return Err(not_supported(format_args!("`cumulative` of the measure {name}")));
+        }
+        if kind == Kind::First && !question.common.breakdown.is_empty() {
+            return Err(not_supported(format_args!("A breakdown of the measure {name}")));
+        }
     }
+    Ok(())
 }
 
 impl Planner<'_> {
@@ -115,8 +126,8 @@ impl Planner<'_> {
 
     /// The events of the period that at least one series is about.
     fn rows(&self) -> Result<LogicalPlanBuilder, Problem> {
-        let mut conditions = vec![is_counted(), happened_in(self.source, self.range())];
         let series = &self.trend.series;
+        let mut conditions = vec![is_counted(), self.in_time()];
         if let Some(mut named) = series.iter().map(|one| names(&one.matcher)).collect::<Option<Vec<_>>>() {
             named.dedup();
             conditions.extend(balanced(named, Expr::or));
@@ -136,6 +147,16 @@ impl Planner<'_> {
         if self.trend.display == Display::Total { self.intervals.exact } else { self.intervals.full() }
     }
 
+    /// When the rows that are read happened: in the period, and before it as far as a series looks back.
+    fn in_time(&self) -> Expr {
+        let Range { from, until } = self.range();
+        if self.trend.series.iter().any(|one| one.measure == Measure::FirstTime) {
+            return column(columns::TIMESTAMP).lt(instant(self.source, until));
+        }
+        let from = self.days.as_ref().map_or(from, |days| days.from().min(from));
+        happened_in(self.source, Range { from, until })
+    }
+
     fn matches(&self, matcher: &Matcher) -> Result<Expr, Problem> {
         matches(self.source, matcher, self.timezone)
     }
@@ -151,9 +172,16 @@ impl Planner<'_> {
             interval_index(self.intervals).alias(INTERVAL),
             happened_in(self.source, self.intervals.exact).alias(EXACT),
         ];
-        let reads_persons = [Measure::UniquePersons, Measure::PerPerson];
+        let reads_persons =
+            [Measure::UniquePersons, Measure::PerPerson, Measure::Wau, Measure::Mau, Measure::FirstTime];
         if series.iter().any(|one| reads_persons.contains(&one.measure)) {
             columns.push(person(&self.source.keys).alias(PERSON));
+        }
+        if let Some(days) = &self.days {
+            columns.push(interval_among(days.boundaries.clone()).alias(DAY));
+        }
+        if series.iter().any(|one| one.measure == Measure::FirstTime) {
+            columns.push(column(columns::TIMESTAMP));
         }
         for (place, one) in series.iter().enumerate() {
             columns.push(self.belongs(one)?.alias(format!("matches_{place}")));
@@ -174,6 +202,8 @@ impl Planner<'_> {
         match kind {
             Kind::Rows => {}
             Kind::Persons => arguments.push(column(PERSON)),
+            Kind::First => arguments.extend([column(PERSON), column(columns::TIMESTAMP)]),
+            Kind::Window => {}
             Kind::PerPerson(_) => {
                 arguments.push(column(PERSON));
                 arguments.extend(series.property.as_ref().map(|_| column(&format!("operand_{place}"))));
@@ -184,8 +214,18 @@ impl Planner<'_> {
         if let (0, Some(interval)) = (intervals, arguments.first_mut()) {
             *interval = Expr::Literal(datafusion::scalar::ScalarValue::Int32(None), None);
         }
-        let aggregate = measure(kind, intervals, cumulative, arguments);
+        let aggregate = match (kind, &self.days) {
+            (Kind::Window, Some(days)) => {
+                let windows = if intervals == 0 { Vec::new() } else { self.windows(days, series.measure)? };
+                windowed(windows, column(DAY), column(PERSON))
+            }
+            _ => measure(kind, intervals, cumulative, arguments),
+        };
         let filtered = aggregate.filter(column(&format!("matches_{place}"))).build().map_err(internal)?;
         Ok(filtered.alias(format!("measure_{place}")))
+    }
+
+    fn windows(&self, days: &Days, measure: Measure) -> Result<Vec<(u32, u32)>, Problem> {
+        days.windows(measure, self.question.common.interval(), self.intervals)
     }
 }

@@ -4,6 +4,7 @@
 
 mod memory;
 mod oracle;
+mod oracle_active;
 mod oracle_activity;
 mod oracle_paths;
 mod oracle_retention;

@@ -92,7 +92,7 @@ const ITEMS: [&str; 7] = ["/", "/a", "/b/", "/c", "view", "page", "x"];
 
 impl Asked {
     fn random(rng: &mut Rng) -> Self {
-        let mut some = |rng: &mut Rng| (rng.u8(0..6) == 0).then(|| ITEMS[rng.usize(..ITEMS.len())]);
+        let some = |rng: &mut Rng| (rng.u8(0..6) == 0).then(|| ITEMS[rng.usize(..ITEMS.len())]);
         let (start_at, end_at) = (some(rng), some(rng));
         let from = BEGIN * 1_000_000 + rng.i64(0..200) * MINUTE;
         Self {
