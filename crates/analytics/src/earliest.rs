@@ -24,6 +24,7 @@ use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, Expr, GroupsAccumulator, Signature, Volatility,
 };
+use datafusion::scalar::ScalarValue;
 use event_model::columns;
 
 use crate::events_table::column;
@@ -31,6 +32,18 @@ use crate::marks::passes;
 
 /// The columns that say when an event was, the first one that differs deciding.
 pub(crate) const ORDER: [&str; 4] = [columns::TIMESTAMP, columns::RECEIVED_AT, columns::POSITION, columns::EVENT_ID];
+
+/// The columns of [`ORDER`] for a projection. Where rows of one instant are alike, `ties` is false: then only the time is
+/// read, and not the ids, which take more room than everything else.
+pub(crate) fn order(ties: bool) -> Vec<Expr> {
+    let nothing = |value: ScalarValue, name: &str| Expr::Literal(value, None).alias(name);
+    let one = |name: &&str| match *name {
+        name if ties || name == columns::TIMESTAMP => column(name),
+        columns::EVENT_ID => nothing(ScalarValue::LargeBinary(None), columns::EVENT_ID),
+        name => nothing(ScalarValue::Int64(None), name),
+    };
+    ORDER.iter().map(one).collect()
+}
 
 /// What is taken from the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -21,7 +21,7 @@ use query_model::{Of, Question, Range};
 use super::edges::edges;
 use super::items::items;
 use super::sessions::{Rule, trimmed};
-use crate::earliest::ORDER;
+use crate::earliest::order;
 use crate::events_table::{column, first, happened_in, person, scan, text};
 use crate::function::call;
 use crate::matching::{all, balanced, truth};
@@ -45,7 +45,7 @@ pub(super) fn edges_of(
     conditions.extend(all(source, &question.common.filters, timezone)?);
     let condition = balanced(conditions, Expr::and).unwrap_or_else(|| truth(true));
     let mut columns = vec![person(&source.keys).alias(PERSON)];
-    columns.extend(ORDER.iter().map(|name| column(name)));
+    columns.extend(order(true));
     columns.extend([column(columns::SESSION_ID), item(source, paths)?.alias(ITEM)]);
     let of_person = items(Rule::new(paths), column(columns::SESSION_ID), column(ITEM)).alias(ITEM);
     let most = usize::try_from(paths.edges).unwrap_or(usize::MAX);

@@ -13,12 +13,12 @@ use arrow::datatypes::Int64Type;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, when};
 use event_model::Problem;
 use query_model::retention::{CohortBy, Retention};
-use query_model::{Breakdown, Matcher, Question, Range};
+use query_model::{Breakdown, Matcher, Of, Question, Range};
 
 use super::cohorts::Cohorts;
 use super::only_first;
 use super::table::Rule;
-use crate::earliest::{ORDER, Taken, earliest};
+use crate::earliest::{Taken, earliest, order};
 use crate::events_table::{column, happened_in, instant, interval_among, is_counted, person, scan};
 use crate::groups::Groups;
 use crate::marks::{Shape, bytes, marks};
@@ -60,7 +60,7 @@ impl Planner<'_> {
         );
         let mut columns = vec![person(&self.source.keys).alias(PERSON)];
         let by_value = if only_first(self.retention) {
-            columns.extend(ORDER.iter().map(|name| column(name)));
+            columns.extend(order(self.ties_matter()));
             columns.push(self.if_in_a_cohort(value)?.alias(VALUE));
             rows.project(columns).and_then(|plan| {
                 plan.aggregate(vec![column(PERSON)], vec![earliest(Taken::Text, column(VALUE)).alias(VALUE)])
@@ -92,7 +92,7 @@ impl Planner<'_> {
             self.returns()?.alias(RETURNED),
         ];
         let starts = if only_first(self.retention) {
-            columns.extend(ORDER.iter().map(|name| column(name)));
+            columns.extend(order(self.ties_matter()));
             columns.push(self.if_in_a_cohort(start)?.alias(START));
             earliest(Taken::Number, column(START))
         } else {
@@ -184,6 +184,13 @@ impl Planner<'_> {
             CohortBy::Recurring | CohortBy::FirstTime => self.matches(&self.retention.start)?,
         };
         Ok(in_time.and(row))
+    }
+
+    /// Whether it matters which of a person's rows of one instant is first: they may differ in value, and in whether they
+    /// match, but not in their interval.
+    fn ties_matter(&self) -> bool {
+        self.retention.cohort_by == CohortBy::FirstEver
+            || self.question.common.breakdown.iter().any(|breakdown| breakdown.of == Of::Event)
     }
 
     /// A value of a person's first row, if that row puts them into a cohort; null otherwise.

@@ -40,15 +40,15 @@ fn a_retention_keeps_marks_of_each_person_and_adds_them_up() {
 }
 
 #[test]
-fn a_retention_by_first_time_reads_all_history_of_the_start() {
+fn a_retention_by_first_time_reads_all_history_of_the_start_but_no_ids() {
     let question = json!({
         "kind": "retention", "period": { "from": "2026-01-01", "to": "2026-01-02" }, "periods": 3,
         "cohort_by": "first_time", "start": { "event": "signup" }, "return": { "event": "buy" },
     });
     insta::assert_snapshot!(first_plan(&question), @r#"
     Aggregate: groupBy=[[]], aggr=[[tally(start, returned)]]
-      Aggregate: groupBy=[[person]], aggr=[[earliest(events.timestamp, events.received_at, events.position, events.event_id, start) FILTER (WHERE started) AS start, marks(interval) FILTER (WHERE returned) AS returned]]
-        Projection: person(events.person_key) AS person, interval(events.timestamp) AS interval, events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND events.event = Utf8("signup") AS started, events.timestamp >= TimestampMicrosecond(1767312000000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767571200000000, Some("UTC")) AND events.event = Utf8("buy") AS returned, events.timestamp, events.received_at, events.position, events.event_id, CASE WHEN events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) THEN place(interval(events.timestamp)) END AS start
+      Aggregate: groupBy=[[person]], aggr=[[earliest(events.timestamp, received_at, position, event_id, start) FILTER (WHERE started) AS start, marks(interval) FILTER (WHERE returned) AS returned]]
+        Projection: person(events.person_key) AS person, interval(events.timestamp) AS interval, events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND events.event = Utf8("signup") AS started, events.timestamp >= TimestampMicrosecond(1767312000000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767571200000000, Some("UTC")) AND events.event = Utf8("buy") AS returned, events.timestamp, Int64(NULL) AS received_at, Int64(NULL) AS position, LargeBinary(NULL) AS event_id, CASE WHEN events.timestamp >= TimestampMicrosecond(1767225600000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) THEN place(interval(events.timestamp)) END AS start
           Filter: events.type IN ([Utf8("track"), Utf8("page"), Utf8("screen")]) AND events.timestamp < TimestampMicrosecond(1767571200000000, Some("UTC")) AND (events.event = Utf8("signup") OR events.event = Utf8("buy")) AND (events.timestamp < TimestampMicrosecond(1767398400000000, Some("UTC")) AND events.event = Utf8("signup") OR events.timestamp >= TimestampMicrosecond(1767312000000000, Some("UTC")) AND events.timestamp < TimestampMicrosecond(1767571200000000, Some("UTC")) AND events.event = Utf8("buy"))
             TableScan: events
     "#);
