@@ -42,7 +42,7 @@ struct Measure {
     /// Whether an interval counts all intervals before it too.
     cumulative: bool,
     /// For [`Kind::Window`]: the first and the last day of each interval.
-    windows: Vec<(u32, u32)>,
+    windows: Arc<[(u32, u32)]>,
     signature: Signature,
 }
 
@@ -51,7 +51,7 @@ struct Measure {
 pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments: Vec<Expr>) -> Expr {
     let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
     let signature = Signature::any(arguments.len(), Volatility::Immutable);
-    let windows = Vec::new();
+    let windows: Arc<[(u32, u32)]> = Arc::new([]);
     AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, windows, signature }).call(arguments)
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn windowed(windows: Vec<(u32, u32)>, day: Expr, person: Expr) -> Exp
     let intervals = u32::try_from(windows.len()).unwrap_or(u32::MAX);
     let outside = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
     let signature = Signature::any(3, Volatility::Immutable);
-    let measure = Measure { kind: Kind::Window, intervals, cumulative: false, windows, signature };
+    let measure = Measure { kind: Kind::Window, intervals, cumulative: false, windows: windows.into(), signature };
     AggregateUDF::new_from_impl(measure).call(vec![day, outside, person])
 }
 
@@ -104,7 +104,7 @@ impl AggregateUDFImpl for Measure {
             kind: self.kind,
             intervals: self.intervals,
             cumulative: self.cumulative,
-            windows: self.windows.clone(),
+            windows: Arc::clone(&self.windows),
             slots: BTreeMap::new(),
         }))
     }
@@ -120,7 +120,7 @@ struct Slots {
     kind: Kind,
     intervals: u32,
     cumulative: bool,
-    windows: Vec<(u32, u32)>,
+    windows: Arc<[(u32, u32)]>,
     slots: BTreeMap<u32, State>,
 }
 
