@@ -15,6 +15,26 @@ fn every_funnel_scenario_is_answered_through_http_and_the_lake() {
     check("funnel", 60);
 }
 
+#[test]
+fn every_retention_scenario_is_answered_through_http_and_the_lake() {
+    check("retention", 40);
+}
+
+#[test]
+fn every_stickiness_scenario_is_answered_through_http_and_the_lake() {
+    check("stickiness", 30);
+}
+
+#[test]
+fn every_lifecycle_scenario_is_answered_through_http_and_the_lake() {
+    check("lifecycle", 30);
+}
+
+#[test]
+fn every_paths_scenario_is_answered_through_http_and_the_lake() {
+    check("paths", 40);
+}
+
 fn check(kind: &str, at_least: usize) {
     let scenarios = Scenario::load_all(&tests::root().join("tests/scenarios").join(kind)).unwrap();
     let scenarios: Vec<Scenario> = scenarios.into_iter().filter(|scenario| !scenario.memory_only).collect();

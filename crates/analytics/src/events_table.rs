@@ -69,7 +69,11 @@ pub(crate) fn person(keys: &Arc<KeyMap>) -> Expr {
 /// The place of a row's interval, from 0; null outside all of them. Boundaries are in UTC and were computed with the
 /// calendar, so daylight saving needs nothing here.
 pub(crate) fn interval_index(intervals: &Intervals) -> Expr {
-    let boundaries = intervals.boundaries.clone();
+    interval_among(intervals.boundaries.clone())
+}
+
+/// The same among intervals that are known by their boundaries only: the last one is the end of the last interval.
+pub(crate) fn interval_among(boundaries: Vec<i64>) -> Expr {
     call("interval", vec![column(columns::TIMESTAMP)], DataType::Int32, move |arguments| {
         let times = micros(arguments)?;
         let index = |time: i64| {

@@ -15,9 +15,13 @@ use query_model::{Insight as Asked, ProjectSettings, Question};
 use serde_json::value::RawValue;
 
 use crate::funnel::FunnelInsight;
+use crate::lifecycle::LifecycleInsight;
 use crate::matching::{check_supported, reads_traits};
+use crate::paths::PathsInsight;
 use crate::problem::{internal, not_supported};
+use crate::retention::RetentionInsight;
 use crate::source::Source;
+use crate::stickiness::StickinessInsight;
 use crate::trend::TrendInsight;
 
 /// What is to be done next.
@@ -40,10 +44,14 @@ pub struct Insight {
 enum Kind {
     Trend(Box<TrendInsight>),
     Funnel(Box<FunnelInsight>),
+    Retention(Box<RetentionInsight>),
+    Stickiness(Box<StickinessInsight>),
+    Lifecycle(Box<LifecycleInsight>),
+    Paths(Box<PathsInsight>),
 }
 
 impl Insight {
-    /// Takes a question. `now` decides what `last` means.
+    /// Takes a question. `now` decides what `last` means, and which intervals have begun.
     ///
     /// # Errors
     /// `not_supported` names the part that this version cannot answer; `invalid_question` and `too_many_intervals` if
@@ -61,9 +69,16 @@ impl Insight {
         let kind = match &question.insight {
             Asked::Trend(trend) => Kind::Trend(Box::new(TrendInsight::new(&question, trend, calendar, exact)?)),
             Asked::Funnel(funnel) => Kind::Funnel(Box::new(FunnelInsight::new(&question, funnel, calendar, exact)?)),
-            Asked::Retention(_) | Asked::Stickiness(_) | Asked::Lifecycle(_) | Asked::Paths(_) => {
-                return Err(not_supported(format_args!("The kind {}", question.kind().as_str())));
+            Asked::Retention(retention) => {
+                Kind::Retention(Box::new(RetentionInsight::new(&question, retention, calendar, exact, now)?))
             }
+            Asked::Stickiness(stickiness) => {
+                Kind::Stickiness(Box::new(StickinessInsight::new(&question, stickiness, calendar, exact)?))
+            }
+            Asked::Lifecycle(lifecycle) => {
+                Kind::Lifecycle(Box::new(LifecycleInsight::new(&question, lifecycle, calendar, exact, now)?))
+            }
+            Asked::Paths(paths) => Kind::Paths(Box::new(PathsInsight::new(&question, paths, calendar, exact)?)),
         };
         Ok(Self { question, kind })
     }
@@ -84,12 +99,15 @@ impl Insight {
     /// Whether [`Source::traits`] must be there.
     #[must_use]
     pub fn needs_traits(&self) -> bool {
-        let question = &self.question;
-        let kind_needs = match &self.kind {
-            Kind::Trend(trend) => trend.needs_traits(question),
-            Kind::Funnel(funnel) => funnel.needs_traits(question),
-        };
-        kind_needs || reads_traits(&question.common.filters)
+        reads_traits(&self.question.common.filters)
+            || match &self.kind {
+                Kind::Trend(trend) => trend.needs_traits(&self.question),
+                Kind::Funnel(funnel) => funnel.needs_traits(&self.question),
+                Kind::Retention(retention) => retention.needs_traits(&self.question),
+                Kind::Stickiness(stickiness) => stickiness.needs_traits(),
+                Kind::Lifecycle(lifecycle) => lifecycle.needs_traits(),
+                Kind::Paths(_) => false,
+            }
     }
 
     /// Goes one step on. The first call has no batches, each later one those of the plan that the call before gave.
@@ -98,16 +116,23 @@ impl Insight {
     /// `internal` if the plan cannot be built or its batches do not fit it; `question_too_complex` if the answer would
     /// be too large.
     pub fn next(&mut self, source: &Source, batches: Option<Vec<RecordBatch>>) -> Result<Step, Problem> {
-        let question = &self.question;
         if let Some(batches) = batches {
             match &mut self.kind {
-                Kind::Trend(trend) => trend.take(question, &batches)?,
-                Kind::Funnel(funnel) => funnel.take(question, &batches)?,
+                Kind::Trend(trend) => trend.take(&self.question, &batches)?,
+                Kind::Funnel(funnel) => funnel.take(&self.question, &batches)?,
+                Kind::Retention(retention) => retention.take(&self.question, &batches)?,
+                Kind::Stickiness(stickiness) => stickiness.take(&batches)?,
+                Kind::Lifecycle(lifecycle) => lifecycle.take(&batches)?,
+                Kind::Paths(paths) => paths.take(&batches)?,
             }
         }
         let plan = match &self.kind {
-            Kind::Trend(trend) => trend.plan(question, source)?,
-            Kind::Funnel(funnel) => funnel.plan(question, source)?,
+            Kind::Trend(trend) => trend.plan(&self.question, source)?,
+            Kind::Funnel(funnel) => funnel.plan(&self.question, source)?,
+            Kind::Retention(retention) => retention.plan(&self.question, source)?,
+            Kind::Stickiness(stickiness) => stickiness.plan(&self.question, source)?,
+            Kind::Lifecycle(lifecycle) => lifecycle.plan(&self.question, source)?,
+            Kind::Paths(paths) => paths.plan(&self.question, source)?,
         };
         if let Some(plan) = plan {
             return Ok(Step::Run(plan));
@@ -115,6 +140,10 @@ impl Insight {
         let result = match &mut self.kind {
             Kind::Trend(trend) => serde_json::value::to_raw_value(&trend.result()),
             Kind::Funnel(funnel) => serde_json::value::to_raw_value(&funnel.result()),
+            Kind::Retention(retention) => serde_json::value::to_raw_value(&retention.result()),
+            Kind::Stickiness(stickiness) => serde_json::value::to_raw_value(&stickiness.result()),
+            Kind::Lifecycle(lifecycle) => serde_json::value::to_raw_value(&lifecycle.result()),
+            Kind::Paths(paths) => serde_json::value::to_raw_value(&paths.result()),
         };
         result.map(Step::Done).map_err(internal)
     }

@@ -11,9 +11,14 @@
 
 mod problem;
 
-mod funnel;
 pub mod insight;
 pub mod source;
+
+mod funnel;
+mod lifecycle;
+mod paths;
+mod retention;
+mod stickiness;
 mod trend;
 
 pub mod events_query;
@@ -24,6 +29,11 @@ mod measure;
 mod predicate;
 mod property;
 mod ranking;
+
+mod earliest;
+mod groups;
+mod marks;
+mod tally;
 
 mod function;
 mod json_text;

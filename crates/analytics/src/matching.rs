@@ -4,9 +4,9 @@ use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use event_model::{Problem, columns};
 use jiff::tz::TimeZone;
-use query_model::{Filter, Matcher, Of, PropertyFilter};
+use query_model::{Filter, Matcher, Of, PropertyFilter, Question};
 
-use crate::events_table::{column, text};
+use crate::events_table::{column, is_counted, text};
 use crate::predicate::Predicate;
 use crate::problem::not_supported;
 use crate::property;
@@ -39,6 +39,21 @@ pub(crate) fn matches(source: &Source, matcher: &Matcher, timezone: &TimeZone) -
 /// All conditions of a list; `None` if there are none.
 pub(crate) fn all(source: &Source, filters: &[Filter], timezone: &TimeZone) -> Result<Option<Expr>, Problem> {
     combine(source, filters, timezone, Expr::and)
+}
+
+/// The rows of a question about one matcher: plain columns first, which prune files, then conditions on properties.
+pub(crate) fn rows_about(
+    source: &Source,
+    question: &Question,
+    matcher: &Matcher,
+    timezone: &TimeZone,
+    in_time: Expr,
+) -> Result<Expr, Problem> {
+    let mut conditions = vec![is_counted(), in_time];
+    conditions.extend(names(matcher));
+    conditions.extend(all(source, &question.common.filters, timezone)?);
+    conditions.extend(all(source, &matcher.filters, timezone)?);
+    Ok(balanced(conditions, Expr::and).unwrap_or_else(|| truth(true)))
 }
 
 fn combine(
@@ -102,6 +117,14 @@ pub(crate) fn check_of(of: Of) -> Result<(), Problem> {
     match of {
         Of::Event | Of::Person => Ok(()),
         Of::Group | Of::Session => Err(not_supported(format_args!("A property of: {}", of.as_str()))),
+    }
+}
+
+/// Refuses `compare` of a kind whose answer is about one period.
+pub(crate) fn check_not_compared(question: &Question) -> Result<(), Problem> {
+    match question.common.compare {
+        Some(_) => Err(not_supported(format_args!("`compare` of the kind {}", question.kind().as_str()))),
+        None => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The aggregate function of trends: one pass over a group's rows gives every interval's number and the total.
 //!
 //! It takes the interval's place (null: outside all), whether the row lies in the exact period, and what is measured:
-//! nothing, a person or a number. It gives a list of numbers as JSON text, one an interval and the total last, because
+//! nothing, a person, a number, a text, or a person and a number. It gives a list of numbers as JSON text, one an interval and the total last, because
 //! no Arrow type holds both integers beyond 2^53 and fractions.
 //!
 //! ```text
@@ -12,11 +12,14 @@
 //!    1      true     9
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+mod state;
+
+use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -25,19 +28,10 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr
 use datafusion::scalar::ScalarValue;
 use event_model::Problem;
 
-use crate::number::{Exact, Sum};
+use self::state::{Earliest, OUTSIDE, State};
+pub(crate) use self::state::{Kind, OfPersons};
+use crate::number::Exact;
 use crate::problem::internal;
-
-/// What is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Rows,
-    Persons,
-    Sum,
-    Average,
-    Least,
-    Greatest,
-}
 
 /// The function for one question.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -47,14 +41,28 @@ struct Measure {
     intervals: u32,
     /// Whether an interval counts all intervals before it too.
     cumulative: bool,
+    /// For [`Kind::Window`]: the first and the last day of each interval.
+    windows: Arc<[(u32, u32)]>,
     signature: Signature,
 }
 
-/// The function applied to columns: `interval`, `exact` and, unless rows are counted, `operand`.
+/// The function applied to columns: `interval`, `exact` and, unless rows are counted, `operand`; for numbers a person
+/// the operand is the person, and the number may follow.
 pub(crate) fn measure(kind: Kind, intervals: usize, cumulative: bool, arguments: Vec<Expr>) -> Expr {
     let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
     let signature = Signature::any(arguments.len(), Volatility::Immutable);
-    AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, signature }).call(arguments)
+    let windows: Arc<[(u32, u32)]> = Arc::new([]);
+    AggregateUDF::new_from_impl(Measure { kind, intervals, cumulative, windows, signature }).call(arguments)
+}
+
+/// [`Kind::Window`] applied to a row's day and its person: persons in the days from the first to the last of each
+/// window, both included. Windows neither begin nor end before those before them.
+pub(crate) fn windowed(windows: Vec<(u32, u32)>, day: Expr, person: Expr) -> Expr {
+    let intervals = u32::try_from(windows.len()).unwrap_or(u32::MAX);
+    let outside = Expr::Literal(ScalarValue::Boolean(Some(false)), None);
+    let signature = Signature::any(3, Volatility::Immutable);
+    let measure = Measure { kind: Kind::Window, intervals, cumulative: false, windows: windows.into(), signature };
+    AggregateUDF::new_from_impl(measure).call(vec![day, outside, person])
 }
 
 /// The numbers of one row of the function's result.
@@ -75,6 +83,11 @@ impl AggregateUDFImpl for Measure {
             Kind::Average => "measure_average",
             Kind::Least => "measure_least",
             Kind::Greatest => "measure_greatest",
+            Kind::Percentile(_) => "measure_percentile",
+            Kind::Distinct => "measure_distinct",
+            Kind::PerPerson(_) => "measure_per_person",
+            Kind::Window => "measure_window",
+            Kind::First => "measure_first",
         }
     }
 
@@ -91,6 +104,7 @@ impl AggregateUDFImpl for Measure {
             kind: self.kind,
             intervals: self.intervals,
             cumulative: self.cumulative,
+            windows: Arc::clone(&self.windows),
             slots: BTreeMap::new(),
         }))
     }
@@ -106,104 +120,8 @@ struct Slots {
     kind: Kind,
     intervals: u32,
     cumulative: bool,
+    windows: Arc<[(u32, u32)]>,
     slots: BTreeMap<u32, State>,
-}
-
-/// What is remembered of the rows of one interval.
-#[derive(Clone, Debug)]
-enum State {
-    Rows(u64),
-    Persons(HashSet<i64>),
-    Sum(Sum),
-    Extreme(Option<Exact>),
-}
-
-impl State {
-    fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Rows => Self::Rows(0),
-            Kind::Persons => Self::Persons(HashSet::new()),
-            Kind::Sum | Kind::Average => Self::Sum(Sum::default()),
-            Kind::Least | Kind::Greatest => Self::Extreme(None),
-        }
-    }
-
-    fn add_number(&mut self, number: &Exact, kind: Kind) {
-        match self {
-            Self::Sum(sum) => sum.add(number),
-            Self::Extreme(extreme) => {
-                let replaces = extreme.as_ref().is_none_or(|extreme| match kind {
-                    Kind::Least => number < extreme,
-                    _ => number > extreme,
-                });
-                if replaces {
-                    *extreme = Some(number.clone());
-                }
-            }
-            Self::Rows(_) | Self::Persons(_) => {}
-        }
-    }
-
-    fn merge(&mut self, other: Self, kind: Kind) {
-        match (self, other) {
-            (Self::Rows(count), Self::Rows(more)) => *count += more,
-            (Self::Persons(persons), Self::Persons(more)) => persons.extend(more),
-            (Self::Sum(sum), Self::Sum(more)) => sum.merge(&more),
-            (this @ Self::Extreme(_), Self::Extreme(Some(number))) => this.add_number(&number, kind),
-            _ => {}
-        }
-    }
-
-    /// The number as JSON text; `None` where there is none.
-    fn number(&self, kind: Kind) -> Option<String> {
-        match self {
-            Self::Rows(count) => Some(count.to_string()),
-            Self::Persons(persons) => Some(persons.len().to_string()),
-            Self::Sum(sum) if kind == Kind::Average => sum.average(),
-            Self::Sum(sum) => sum.text(),
-            Self::Extreme(extreme) => extreme.as_ref().map(Exact::text),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Rows(_) | Self::Sum(_) => 0,
-            // A hash table keeps up to twice its entries, and a byte of control for each.
-            Self::Persons(persons) => persons.capacity() * (size_of::<i64>() + 1),
-            Self::Extreme(_) => 64,
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Rows(count) => out.extend(count.to_le_bytes()),
-            Self::Persons(persons) => persons.iter().for_each(|person| out.extend(person.to_le_bytes())),
-            Self::Sum(sum) => {
-                out.extend(sum.exact.to_le_bytes());
-                out.extend(sum.rest.to_le_bytes());
-                out.extend(sum.count.to_le_bytes());
-            }
-            Self::Extreme(extreme) => {
-                out.extend(extreme.as_ref().map(Exact::text).unwrap_or_default().as_bytes());
-            }
-        }
-    }
-
-    fn read(kind: Kind, bytes: &[u8]) -> Option<Self> {
-        Some(match Self::new(kind) {
-            Self::Rows(_) => Self::Rows(u64::from_le_bytes(bytes.try_into().ok()?)),
-            Self::Persons(_) => {
-                let person = |chunk: &[u8]| Some(i64::from_le_bytes(chunk.try_into().ok()?));
-                Self::Persons(bytes.chunks(size_of::<i64>()).map(person).collect::<Option<_>>()?)
-            }
-            Self::Sum(_) => Self::Sum(Sum {
-                exact: i128::from_le_bytes(bytes.get(..16)?.try_into().ok()?),
-                rest: f64::from_le_bytes(bytes.get(16..24)?.try_into().ok()?),
-                count: u64::from_le_bytes(bytes.get(24..)?.try_into().ok()?),
-            }),
-            Self::Extreme(_) => Self::Extreme(Exact::parse(std::str::from_utf8(bytes).ok()?)),
-        })
-    }
 }
 
 impl Slots {
@@ -216,6 +134,11 @@ impl Slots {
     }
 
     fn numbers(&self) -> Vec<Option<String>> {
+        match self.kind {
+            Kind::Window => return self.in_windows(),
+            Kind::First => return self.first(),
+            _ => {}
+        }
         let empty = State::new(self.kind);
         let at = |slot: u32| self.slots.get(&slot).unwrap_or(&empty).number(self.kind);
         if !self.cumulative {
@@ -231,6 +154,60 @@ impl Slots {
         }
         numbers.push(numbers.last().cloned().unwrap_or_else(|| so_far.number(self.kind)));
         numbers
+    }
+}
+
+impl Slots {
+    /// Persons in each window, counted with one look at each person's day: of the windows that a day lies in, those
+    /// that an earlier day of the person lies in too have counted them. The total has no meaning.
+    fn in_windows(&self) -> Vec<Option<String>> {
+        let mut reached: HashMap<i64, usize> = HashMap::new();
+        let mut changes = vec![0_i64; self.windows.len() + 1];
+        for (day, state) in &self.slots {
+            let State::Persons(persons) = state else { continue };
+            let from = self.windows.partition_point(|(_, last)| last < day);
+            let until = self.windows.partition_point(|(first, _)| first <= day);
+            for person in persons {
+                let reached = reached.entry(*person).or_insert(0);
+                let from = from.max(*reached);
+                if from < until {
+                    changes.get_mut(from).into_iter().for_each(|change| *change += 1);
+                    changes.get_mut(until).into_iter().for_each(|change| *change -= 1);
+                    *reached = until;
+                }
+            }
+        }
+        let mut count = 0;
+        let mut numbers: Vec<Option<String>> = Vec::with_capacity(changes.len());
+        for change in changes.iter().take(self.windows.len()) {
+            count += change;
+            numbers.push(Some(count.to_string()));
+        }
+        numbers.push(None);
+        numbers
+    }
+
+    /// Persons by the interval of their earliest row.
+    fn first(&self) -> Vec<Option<String>> {
+        let mut counts = vec![0_u64; usize::try_from(self.intervals).unwrap_or(0)];
+        let mut total = 0_u64;
+        for state in self.slots.values() {
+            let State::First(persons) = state else { continue };
+            for row in persons.values() {
+                let count = usize::try_from(row.slot).ok().and_then(|slot| counts.get_mut(slot));
+                count.into_iter().for_each(|count| *count += 1);
+                total += u64::from(row.exact);
+            }
+        }
+        if self.cumulative {
+            let mut so_far = 0;
+            for count in &mut counts {
+                so_far += *count;
+                *count = so_far;
+            }
+            total = counts.last().copied().unwrap_or(total);
+        }
+        counts.into_iter().chain([total]).map(|count| Some(count.to_string())).collect()
     }
 }
 
@@ -255,7 +232,7 @@ impl Accumulator for Slots {
                     });
                 }
             }
-            (Kind::Persons, Some(operand)) => {
+            (Kind::Persons | Kind::Window, Some(operand)) => {
                 let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
                 for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
                     self.each(place(row), is_exact(row), |state| {
@@ -263,6 +240,33 @@ impl Accumulator for Slots {
                             set.insert(persons.value(row));
                         }
                     });
+                }
+            }
+            (Kind::Distinct, Some(operand)) => {
+                let texts: &StringArray = operand.as_string_opt::<i32>().ok_or_else(damaged)?;
+                for row in (0..slots.len()).filter(|row| texts.is_valid(*row)) {
+                    self.each(place(row), is_exact(row), |state| state.add_text(texts.value(row)));
+                }
+            }
+            (Kind::First, Some(operand)) => {
+                let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let times = cast(values.get(3).ok_or_else(damaged)?, &DataType::Int64)?;
+                let times = times.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let state = self.slots.entry(0).or_insert_with(|| State::new(Kind::First));
+                for row in (0..slots.len()).filter(|row| persons.is_valid(*row) && times.is_valid(*row)) {
+                    let slot = place(row).unwrap_or(OUTSIDE);
+                    let earliest = Earliest { timestamp: times.value(row), slot, exact: is_exact(row) };
+                    state.add_earliest(persons.value(row), earliest);
+                }
+            }
+            (Kind::PerPerson(_), Some(operand)) => {
+                let persons = operand.as_primitive_opt::<Int64Type>().ok_or_else(damaged)?;
+                let numbers = values.get(3).map(|numbers| numbers.as_string_opt::<i32>().ok_or_else(damaged));
+                let numbers: Option<&StringArray> = numbers.transpose()?;
+                for row in (0..slots.len()).filter(|row| persons.is_valid(*row)) {
+                    let number =
+                        numbers.map(|numbers| numbers.is_valid(row).then(|| numbers.value(row)).and_then(Exact::parse));
+                    self.each(place(row), is_exact(row), |state| state.add_of_person(persons.value(row), &number));
                 }
             }
             (_, Some(operand)) => {

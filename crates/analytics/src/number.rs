@@ -137,6 +137,12 @@ impl Sum {
         }
     }
 
+    /// Adds 1.
+    pub(crate) fn add_one(&mut self) {
+        self.count += 1;
+        self.exact = self.exact.saturating_add(SCALE);
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.rest += other.rest;

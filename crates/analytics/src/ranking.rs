@@ -73,6 +73,20 @@ impl Ranking {
         }
     }
 
+    /// How many values have a group of their own.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The group at a place of [`Self::place`].
+    pub(crate) fn group_at(&self, place: usize) -> Group {
+        match self.0.get(place) {
+            Some(value) => Group::Value { value: value.clone() },
+            None if place == self.0.len() => Group::Other { other: true },
+            None => Group::None { none: true },
+        }
+    }
+
     /// Where a code stands among the groups: values by rank, then `other`, then `none`.
     pub(crate) fn place(&self, code: i32) -> usize {
         usize::try_from(code).unwrap_or(self.0.len() + 1)

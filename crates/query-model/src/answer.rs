@@ -98,6 +98,14 @@ pub enum InsightResult {
     Trend(TrendResult),
     /// Of `funnel`.
     Funnel(FunnelResult),
+    /// Of `retention`.
+    Retention(RetentionResult),
+    /// Of `stickiness`.
+    Stickiness(StickinessResult),
+    /// Of `lifecycle`.
+    Lifecycle(LifecycleResult),
+    /// Of `paths`.
+    Paths(PathsResult),
 }
 
 /// The result of a trend.
@@ -234,7 +242,8 @@ pub struct FunnelBin {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetentionResult {
-    /// One an interval and group.
+    /// One an interval and group, by group and then by interval; with `compare`, the previous period's after the
+    /// current one's.
     pub cohorts: Vec<RetentionCohort>,
 }
 
@@ -246,8 +255,12 @@ pub struct RetentionCohort {
     pub interval: String,
     /// The group.
     pub breakdown: Vec<Group>,
+    /// The period.
+    pub period: PeriodName,
     /// Its size, then who came back in each interval after it, as far as those have begun.
     pub returned: Vec<u64>,
+    /// The place in `returned` of the interval that is still running, whose number may grow; null if there is none.
+    pub running: Option<u32>,
 }
 
 /// The result of a stickiness question.

@@ -131,6 +131,20 @@ impl Calendar {
         Ok(Intervals { exact, boundaries, labels })
     }
 
+    /// The boundaries of the intervals and of up to `more` that follow, as far as those begin by `now`; at least those
+    /// of `intervals`.
+    #[must_use]
+    pub fn followed_by(&self, intervals: &Intervals, interval: Interval, more: usize, now: Timestamp) -> Vec<i64> {
+        let mut boundaries = intervals.boundaries.clone();
+        for _ in 0..more {
+            let last = boundaries.last().copied().filter(|last| *last <= now.0);
+            let next = last.and_then(|last| self.next(last, interval).filter(|next| *next > last));
+            let Some(next) = next else { break };
+            boundaries.push(next);
+        }
+        boundaries
+    }
+
     /// The same period moved by calendar units, its number of intervals kept: where `from` lands, the intervals
     /// begin, and `until` lies as far into its interval as before.
     ///

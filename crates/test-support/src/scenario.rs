@@ -18,8 +18,8 @@
 //!
 //! `answer` is the expected `result`. Objects are compared by the fields that the scenario names, lists item by item,
 //! numbers by value (doubles to 1e-9 of their size). `problem: not_supported` instead of `answer` expects that code.
-//! A field of a series or group that is left out is not compared, except `breakdown` and `period`, which are then `[]`
-//! and `current`.
+//! A field of a series, group or cohort that is left out is not compared, except `breakdown` and `period`, which are then
+//! `[]` and `current`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -203,10 +203,10 @@ fn read_event(
     Ok(ScenarioEvent { json: Value::Object(event), received_at })
 }
 
-/// The expected result with what a series or group leaves out: no breakdown, the current period.
+/// The expected result with what a series, group or cohort leaves out: no breakdown, the current period.
 fn with_defaults(expected: &Value) -> Value {
     let mut expected = expected.clone();
-    for name in ["series", "groups"] {
+    for name in ["series", "groups", "cohorts"] {
         let list = expected.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten();
         for one in list.filter_map(Value::as_object_mut) {
             one.entry("breakdown").or_insert_with(|| Value::Array(Vec::new()));

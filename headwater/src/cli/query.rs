@@ -1,6 +1,7 @@
 //! `headwater query run`: asks a question from a file and shows the answer as a table.
 
 mod funnel_table;
+mod tables;
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -42,19 +43,11 @@ impl QueryCommand {
             question = fs::read_to_string(&args.file).with_context(|| format!("cannot read {name}"))?;
         }
         let answer = args.access.client()?.post("/api/v1/insights/query", &question)?;
-        output::print(format, &answer, || table(&answer))?;
+        output::print(format, &answer, || tables::answer_table(&answer))?;
         if format == Format::Table {
             tell(&meta_line(&answer));
         }
         Ok(Exit::Done)
-    }
-}
-
-/// An answer as a table, by its kind.
-fn table(answer: &Value) -> Table {
-    match answer.get("kind").and_then(Value::as_str) {
-        Some("funnel") => funnel_table::funnel_table(answer),
-        _ => trend_table(answer),
     }
 }
 

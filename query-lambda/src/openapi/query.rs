@@ -149,6 +149,30 @@ fn insights(document: &mut Document) {
                 "steps": [{ "event": "sign_up" }, { "event": "purchase" }],
             }),
         ),
+        (
+            "who_signs_up_and_comes_back",
+            json!({
+                "kind": "retention",
+                "period": january(),
+                "interval": "week",
+                "periods": 8,
+                "cohort_by": "first_time",
+                "start": { "event": "signup" },
+                "return": { "event": "purchase" },
+            }),
+        ),
+        (
+            "on_how_many_days_people_visit",
+            json!({ "kind": "stickiness", "period": january(), "series": [{ "event": "visit" }] }),
+        ),
+        (
+            "who_is_new_back_or_gone",
+            json!({ "kind": "lifecycle", "period": january(), "interval": "week", "series": [{ "event": "visit" }] }),
+        ),
+        (
+            "what_leads_to_the_checkout",
+            json!({ "kind": "paths", "period": january(), "include": ["page"], "end_at": "/checkout", "edges": 20 }),
+        ),
     ];
     let request = Some((document.of::<Question>(), examples));
     let answer = Answer::json(

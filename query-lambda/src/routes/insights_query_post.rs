@@ -36,7 +36,8 @@ pub(crate) async fn handle(
 async fn answer(asking: Asking, question: Question) -> Result<String, Problem> {
     let settings = ProjectSettings::from(asking.project.as_ref());
     let ends_now = matches!(question.common.period, Period::Last { .. });
-    let insight = Insight::new(question, &settings, now())?;
+    let now = now();
+    let insight = Insight::new(question, &settings, now)?;
     let question = insight.question().clone();
     let calendar = settings.calendar(question.common.timezone.as_deref(), question.common.week_start)?;
     let view = asking.view(at(question.common.table_version, question.common.as_of, &calendar.timezone)?).await?;
@@ -45,7 +46,7 @@ async fn answer(asking: Asking, question: Question) -> Result<String, Problem> {
         Some(end) => ending_at(&question, end),
         None => question.clone(),
     };
-    let key = cache_key(&asking, &asked, view.versions)?;
+    let key = cache_key(&asking, &asked, &calendar, now, view.versions)?;
     let wanted = key.as_deref().filter(|_| !question.common.refresh);
     let (result, scanned) = match wanted.and_then(|key| asking.service.look_up(key)) {
         Some(result) => (RawValue::from_string(result.as_ref().to_owned()).map_err(internal)?, None),
@@ -115,16 +116,26 @@ fn ending_at(question: &Question, end: Timestamp) -> Question {
 }
 
 /// Everything that the result depends on: the project, the question with its period in absolute terms and the
-/// project's settings written out, and the versions of all tables read. `None` for kinds whose answer also depends on
-/// the time of asking.
-fn cache_key(asking: &Asking, question: &Question, versions: Versions) -> Result<Option<String>, Problem> {
-    if !matches!(question.kind(), Kind::Trend | Kind::Funnel) {
-        return Ok(None);
-    }
+/// project's settings written out, and the versions of all tables read; for kinds that ask which intervals have begun,
+/// also the running one. `None` where that is beyond the calendar.
+fn cache_key(
+    asking: &Asking,
+    question: &Question,
+    calendar: &Calendar,
+    now: Timestamp,
+    versions: Versions,
+) -> Result<Option<String>, Problem> {
+    let running = match question.kind() {
+        Kind::Trend | Kind::Funnel | Kind::Stickiness | Kind::Paths => String::new(),
+        Kind::Retention | Kind::Lifecycle => match calendar.floor(now.0, question.common.interval()) {
+            Some(start) => start.to_string(),
+            None => return Ok(None),
+        },
+    };
     let Versions { events, identities, persons } = versions;
     let asked = Question { common: Common { refresh: false, ..question.common.clone() }, ..question.clone() };
     let question = text(&asked)?;
-    Ok(Some(format!("{} {events} {identities} {persons} {question}", asking.project.id)))
+    Ok(Some(format!("{} {events} {identities} {persons} {running} {question}", asking.project.id)))
 }
 
 fn internal(cause: impl std::fmt::Display) -> Problem {

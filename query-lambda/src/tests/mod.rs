@@ -2,6 +2,7 @@
 //! router that is asked.
 
 mod access;
+mod activity;
 mod events;
 mod funnels;
 mod insights;

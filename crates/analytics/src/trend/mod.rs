@@ -15,6 +15,7 @@
 //! earlier period, which ranks its own values.
 
 mod answer;
+mod days;
 mod plan;
 
 use arrow::record_batch::RecordBatch;
@@ -25,6 +26,7 @@ use query_model::compare::Compare;
 use query_model::interval::Span;
 use query_model::{Calendar, Display, Intervals, Question, Range, Trend};
 
+use self::days::Days;
 use self::plan::Planner;
 use crate::matching::{check_of, check_supported, reads_traits};
 use crate::problem::internal;
@@ -48,9 +50,10 @@ impl TrendInsight {
     /// Checks that the engine can answer it, and cuts its periods.
     pub(crate) fn new(question: &Question, trend: &Trend, calendar: Calendar, exact: Range) -> Result<Self, Problem> {
         for series in &trend.series {
-            plan::kind(series.measure)?;
+            plan::kind(series)?;
             check_supported(&series.matcher.filters)?;
         }
+        plan::check_together(trend, question)?;
         question.common.breakdown.iter().try_for_each(|breakdown| check_of(breakdown.of))?;
         let interval = question.common.interval();
         let current = calendar.intervals(exact, interval)?;
@@ -78,7 +81,8 @@ impl TrendInsight {
     pub(crate) fn plan(&self, question: &Question, source: &Source) -> Result<Option<LogicalPlan>, Problem> {
         let Some((_, intervals)) = self.periods.get(self.done) else { return Ok(None) };
         let timezone = &self.calendar.timezone;
-        let planner = Planner { source, question, trend: &self.trend, timezone, intervals };
+        let days = Days::of(&self.trend, &self.calendar, intervals)?;
+        let planner = Planner { source, question, trend: &self.trend, timezone, intervals, days };
         let plan = match question.common.breakdown.get(self.rankings.len()) {
             Some(breakdown) => planner.ranking(breakdown)?,
             None => planner.numbers(&self.rankings)?,

@@ -8,12 +8,14 @@
 //! ```
 
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder};
-use event_model::Problem;
-use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Question, Range, Series, Trend};
+use event_model::{Problem, columns};
+use query_model::trend::PerPerson;
+use query_model::{Breakdown, Display, Intervals, Matcher, Measure, Of, Question, Range, Series, Trend};
 
-use crate::events_table::{column, happened_in, interval_index, is_counted, person, scan};
+use super::days::Days;
+use crate::events_table::{column, happened_in, instant, interval_among, interval_index, is_counted, person, scan};
 use crate::matching::{all, balanced, matches, names, truth};
-use crate::measure::{Kind, measure};
+use crate::measure::{Kind, OfPersons, measure, windowed};
 use crate::problem::{internal, not_supported};
 use crate::property;
 use crate::ranking::Ranking;
@@ -22,6 +24,7 @@ use crate::source::Source;
 const INTERVAL: &str = "interval";
 const EXACT: &str = "exact";
 const PERSON: &str = "person";
+const DAY: &str = "day";
 
 /// What both plans need.
 pub(super) struct Planner<'a> {
@@ -30,19 +33,52 @@ pub(super) struct Planner<'a> {
     pub(super) trend: &'a Trend,
     pub(super) timezone: &'a jiff::tz::TimeZone,
     pub(super) intervals: &'a Intervals,
+    /// If any series looks back.
+    pub(super) days: Option<Days>,
 }
 
-/// The engine's kind of a measure; what it does not have yet is refused.
-pub(super) fn kind(measure: Measure) -> Result<Kind, Problem> {
-    match measure {
-        Measure::Total => Ok(Kind::Rows),
-        Measure::UniquePersons => Ok(Kind::Persons),
-        Measure::Sum => Ok(Kind::Sum),
-        Measure::Avg => Ok(Kind::Average),
-        Measure::Min => Ok(Kind::Least),
-        Measure::Max => Ok(Kind::Greatest),
-        other => Err(not_supported(format_args!("The measure {}", other.as_str()))),
+/// The engine's kind of a series; what it does not have yet is refused.
+pub(super) fn kind(series: &Series) -> Result<Kind, Problem> {
+    Ok(match series.measure {
+        Measure::Total => Kind::Rows,
+        Measure::UniquePersons => Kind::Persons,
+        Measure::Sum => Kind::Sum,
+        Measure::Avg => Kind::Average,
+        Measure::Min => Kind::Least,
+        Measure::Max => Kind::Greatest,
+        Measure::Median => Kind::Percentile(50),
+        Measure::P75 => Kind::Percentile(75),
+        Measure::P90 => Kind::Percentile(90),
+        Measure::P95 => Kind::Percentile(95),
+        Measure::P99 => Kind::Percentile(99),
+        Measure::Distinct => Kind::Distinct,
+        Measure::PerPerson => Kind::PerPerson(match series.of.unwrap_or(PerPerson::Avg) {
+            PerPerson::Avg => OfPersons::Average,
+            PerPerson::Median => OfPersons::Percentile(50),
+            PerPerson::P90 => OfPersons::Percentile(90),
+            PerPerson::Min => OfPersons::Least,
+            PerPerson::Max => OfPersons::Greatest,
+        }),
+        Measure::Wau | Measure::Mau => Kind::Window,
+        Measure::FirstTime => Kind::First,
+        other @ Measure::Sessions => return Err(not_supported(format_args!("The measure {}", other.as_str()))),
+    })
+}
+
+/// Refuses `cumulative` of measures that would have to look at everything again for each interval, and groups by a value
+/// of what was first, which rows of one group cannot know.
+pub(super) fn check_together(trend: &Trend, question: &Question) -> Result<(), Problem> {
+    for series in &trend.series {
+        let (kind, name) = (kind(series)?, series.measure.as_str());
+        let again = matches!(kind, Kind::Percentile(_) | Kind::PerPerson(_) | Kind::Window);
+        if again && trend.display == Display::Cumulative {
+            return Err(not_supported(format_args!("`cumulative` of the measure {name}")));
+        }
+        if kind == Kind::First && !question.common.breakdown.is_empty() {
+            return Err(not_supported(format_args!("A breakdown of the measure {name}")));
+        }
     }
+    Ok(())
 }
 
 impl Planner<'_> {
@@ -90,8 +126,8 @@ impl Planner<'_> {
 
     /// The events of the period that at least one series is about.
     fn rows(&self) -> Result<LogicalPlanBuilder, Problem> {
-        let mut conditions = vec![is_counted(), happened_in(self.source, self.range())];
         let series = &self.trend.series;
+        let mut conditions = vec![is_counted(), self.in_time()];
         if let Some(mut named) = series.iter().map(|one| names(&one.matcher)).collect::<Option<Vec<_>>>() {
             named.dedup();
             conditions.extend(balanced(named, Expr::or));
@@ -111,6 +147,16 @@ impl Planner<'_> {
         if self.trend.display == Display::Total { self.intervals.exact } else { self.intervals.full() }
     }
 
+    /// When the rows that are read happened: in the period, and before it as far as a series looks back.
+    fn in_time(&self) -> Expr {
+        let Range { from, until } = self.range();
+        if self.trend.series.iter().any(|one| one.measure == Measure::FirstTime) {
+            return column(columns::TIMESTAMP).lt(instant(self.source, until));
+        }
+        let from = self.days.as_ref().map_or(from, |days| days.from().min(from));
+        happened_in(self.source, Range { from, until })
+    }
+
     fn matches(&self, matcher: &Matcher) -> Result<Expr, Problem> {
         matches(self.source, matcher, self.timezone)
     }
@@ -126,33 +172,60 @@ impl Planner<'_> {
             interval_index(self.intervals).alias(INTERVAL),
             happened_in(self.source, self.intervals.exact).alias(EXACT),
         ];
-        if series.iter().any(|one| one.measure == Measure::UniquePersons) {
+        let reads_persons =
+            [Measure::UniquePersons, Measure::PerPerson, Measure::Wau, Measure::Mau, Measure::FirstTime];
+        if series.iter().any(|one| reads_persons.contains(&one.measure)) {
             columns.push(person(&self.source.keys).alias(PERSON));
+        }
+        if let Some(days) = &self.days {
+            columns.push(interval_among(days.boundaries.clone()).alias(DAY));
+        }
+        if series.iter().any(|one| one.measure == Measure::FirstTime) {
+            columns.push(column(columns::TIMESTAMP));
         }
         for (place, one) in series.iter().enumerate() {
             columns.push(self.belongs(one)?.alias(format!("matches_{place}")));
             if let Some(name) = &one.property {
-                let number = property::as_number(self.source, query_model::Of::Event, name)?;
-                columns.push(number.alias(format!("operand_{place}")));
+                let operand = match one.measure {
+                    Measure::Distinct => property::as_text(self.source, Of::Event, name)?,
+                    _ => property::as_number(self.source, Of::Event, name)?,
+                };
+                columns.push(operand.alias(format!("operand_{place}")));
             }
         }
         Ok(columns)
     }
 
     fn measure(&self, place: usize, series: &Series, intervals: usize, cumulative: bool) -> Result<Expr, Problem> {
-        let kind = kind(series.measure)?;
+        let kind = kind(series)?;
         let mut arguments = vec![column(INTERVAL), column(EXACT)];
         match kind {
             Kind::Rows => {}
             Kind::Persons => arguments.push(column(PERSON)),
+            Kind::First => arguments.extend([column(PERSON), column(columns::TIMESTAMP)]),
+            Kind::Window => {}
+            Kind::PerPerson(_) => {
+                arguments.push(column(PERSON));
+                arguments.extend(series.property.as_ref().map(|_| column(&format!("operand_{place}"))));
+            }
             _ => arguments.push(column(&format!("operand_{place}"))),
         }
         // Without intervals every place would be beyond the last one, which is the total's.
         if let (0, Some(interval)) = (intervals, arguments.first_mut()) {
             *interval = Expr::Literal(datafusion::scalar::ScalarValue::Int32(None), None);
         }
-        let aggregate = measure(kind, intervals, cumulative, arguments);
+        let aggregate = match (kind, &self.days) {
+            (Kind::Window, Some(days)) => {
+                let windows = if intervals == 0 { Vec::new() } else { self.windows(days, series.measure)? };
+                windowed(windows, column(DAY), column(PERSON))
+            }
+            _ => measure(kind, intervals, cumulative, arguments),
+        };
         let filtered = aggregate.filter(column(&format!("matches_{place}"))).build().map_err(internal)?;
         Ok(filtered.alias(format!("measure_{place}")))
+    }
+
+    fn windows(&self, days: &Days, measure: Measure) -> Result<Vec<(u32, u32)>, Problem> {
+        days.windows(measure, self.question.common.interval(), self.intervals)
     }
 }

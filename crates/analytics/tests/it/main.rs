@@ -5,5 +5,9 @@
 mod funnel_oracle;
 mod memory;
 mod oracle;
+mod oracle_active;
+mod oracle_activity;
+mod oracle_paths;
+mod oracle_retention;
 mod plans;
 mod scenarios;

@@ -63,9 +63,12 @@ fn stored(batch: &RecordBatch, texts: Texts) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
-/// Runs one plan.
+/// Runs one plan. Partitions of more than a few rows stop adding up for themselves and hand rows on as states, which
+/// the engine otherwise does with many rows only.
 pub(crate) async fn run(plan: LogicalPlan) -> Vec<RecordBatch> {
-    let config = SessionConfig::new().with_target_partitions(3).with_batch_size(64);
+    let mut config = SessionConfig::new().with_target_partitions(3).with_batch_size(16);
+    config.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = 20;
+    config.options_mut().execution.skip_partial_aggregation_probe_ratio_threshold = 0.1;
     let state = SessionContext::new_with_config(config).state();
     DataFrame::new(state, plan).collect().await.unwrap()
 }

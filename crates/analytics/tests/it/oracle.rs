@@ -1,7 +1,7 @@
 //! A second opinion on trends: plain loops over the events, written from the semantics and sharing nothing with the
 //! engine, compared with it on random data and questions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::ProjectSettings;
 use event_model::Timestamp;
@@ -22,7 +22,7 @@ pub(crate) fn rounds() -> u64 {
 }
 
 /// 2026-03-20T00:00:00Z: the change of the clock in Berlin is nine days later, that in New York twelve days before.
-const BEGIN: i64 = 1_773_964_800;
+pub(crate) const BEGIN: i64 = 1_773_964_800;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_agrees_with_plain_loops_on_random_trends() {
@@ -56,7 +56,7 @@ async fn the_engine_agrees_with_plain_loops_on_random_trends() {
     assert!(telling > rounds() * 3 / 4, "only {telling} answers say anything");
 }
 
-fn random_events(rng: &mut Rng) -> Vec<(Value, Timestamp)> {
+pub(crate) fn random_events(rng: &mut Rng) -> Vec<(Value, Timestamp)> {
     let count = rng.usize(0..250);
     let event = |rng: &mut Rng| {
         // Half hours, so that many lie exactly on a boundary of an interval or share an instant.
@@ -179,7 +179,7 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.properties.get(name).filter(|value| !value.is_null())
     }
 }
@@ -207,8 +207,26 @@ impl Asked {
                 let matcher = [json!({}), json!({ "event": "buy" }), json!({ "any_of": ["view", "page"] })]
                     [rng.usize(..3)]
                 .clone();
-                let measure = ["total", "unique_persons", "sum", "avg", "min", "max"][rng.usize(..6)];
-                let property = (!["total", "unique_persons"].contains(&measure)).then_some("p");
+                let measures = [
+                    "total",
+                    "unique_persons",
+                    "sum",
+                    "avg",
+                    "min",
+                    "max",
+                    "median",
+                    "p75",
+                    "p99",
+                    "distinct",
+                    "per_person avg",
+                    "per_person median",
+                    "per_person p90",
+                    "per_person min",
+                    "per_person max",
+                ];
+                let measure = measures[rng.usize(..measures.len())];
+                let has = !["total", "unique_persons"].contains(&measure);
+                let property = (has && (!measure.starts_with("per_person") || rng.bool())).then_some("p");
                 (matcher, measure, property, (rng.u8(0..3) == 0).then(|| Condition::random(rng)))
             })
             .collect();
@@ -223,7 +241,11 @@ impl Asked {
             .iter()
             .map(|(matcher, measure, property, condition)| {
                 let mut series = matcher.clone();
-                series["measure"] = json!(measure);
+                let mut words = measure.split(' ');
+                series["measure"] = json!(words.next());
+                if let Some(of) = words.next() {
+                    series["of"] = json!(of);
+                }
                 series["property"] = json!(property);
                 series["filters"] = condition.iter().map(|condition| condition.json()).collect();
                 series
@@ -321,14 +343,37 @@ impl Asked {
 
     fn measure(&self, place: usize, rows: &[&Plain]) -> Value {
         let (_, measure, property, _) = &self.series[place];
-        let numbers: Vec<f64> = rows.iter().filter_map(|row| number(row.get((*property)?))).collect();
+        let mut numbers: Vec<f64> = rows.iter().filter_map(|row| number(row.get((*property)?))).collect();
+        let mut measure = *measure;
+        if let Some(of) = measure.strip_prefix("per_person ") {
+            let mut persons: BTreeMap<&String, f64> = BTreeMap::new();
+            for row in rows {
+                let one = property.map_or(1.0, |name| number(row.get(name)).unwrap_or(0.0));
+                *persons.entry(&row.person).or_default() += one;
+            }
+            (numbers, measure) = (persons.into_values().collect(), of);
+        }
         let sum: f64 = numbers.iter().sum();
-        match *measure {
+        numbers.sort_by(f64::total_cmp);
+        let percentile = |part: f64| {
+            let rank = part * (numbers.len() - 1) as f64;
+            let (lower, upper) = (numbers[rank.floor() as usize], numbers[rank.ceil() as usize]);
+            json!(lower + (upper - lower) * rank.fract())
+        };
+        match measure {
+            "distinct" => {
+                let values = rows.iter().filter_map(|row| row.get((*property)?)).map(shown);
+                json!(values.collect::<BTreeSet<_>>().len())
+            }
             "total" => json!(rows.len()),
             "unique_persons" => json!(rows.iter().map(|row| &row.person).collect::<BTreeSet<_>>().len()),
             "sum" => json!(sum),
             _ if numbers.is_empty() => Value::Null,
             "avg" => json!(sum / numbers.len() as f64),
+            "median" => percentile(0.5),
+            "p75" => percentile(0.75),
+            "p90" => percentile(0.9),
+            "p99" => percentile(0.99),
             "min" => json!(numbers.iter().copied().fold(f64::INFINITY, f64::min)),
             _ => json!(numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
         }
@@ -348,22 +393,27 @@ impl Asked {
     }
 
     fn label(&self, micros: i64) -> String {
-        let zoned: Zoned = jiff::Timestamp::from_microsecond(micros).unwrap().in_tz(self.zone).unwrap();
-        let mut date = zoned.date();
-        match self.interval {
-            "hour" => return format!("{date}T{:02}:00:00", zoned.hour()),
-            "day" => {}
-            "week" => {
-                while date.weekday() != Weekday::Monday {
-                    date = date.yesterday().unwrap();
-                }
-            }
-            "month" => return format!("{}-{:02}-01", date.year(), date.month()),
-            "quarter" => return format!("{}-{:02}-01", date.year(), [1, 4, 7, 10][(date.month() as usize - 1) / 3]),
-            _ => return format!("{}-01-01", date.year()),
-        }
-        date.to_string()
+        label(micros, self.zone, self.interval)
     }
+}
+
+/// The local start of the interval that contains an instant; weeks begin on monday.
+pub(crate) fn label(micros: i64, zone: &str, interval: &str) -> String {
+    let zoned: Zoned = jiff::Timestamp::from_microsecond(micros).unwrap().in_tz(zone).unwrap();
+    let mut date = zoned.date();
+    match interval {
+        "hour" => return format!("{date}T{:02}:00:00", zoned.hour()),
+        "day" => {}
+        "week" => {
+            while date.weekday() != Weekday::Monday {
+                date = date.yesterday().unwrap();
+            }
+        }
+        "month" => return format!("{}-{:02}-01", date.year(), date.month()),
+        "quarter" => return format!("{}-{:02}-01", date.year(), [1, 4, 7, 10][(date.month() as usize - 1) / 3]),
+        _ => return format!("{}-01-01", date.year()),
+    }
+    date.to_string()
 }
 
 /// The counted events, each with its person: the smallest of all ids that ties lead to.
