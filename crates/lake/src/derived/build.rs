@@ -8,18 +8,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use deltalake_core::DeltaTable;
-use deltalake_core::kernel::Add;
-use event_model::KeyMap;
-use serde_json::Value;
-
 use super::days::Days;
-use super::due::{self, Due, Look, Origin};
-use super::gather::{Gathered, gather};
-use super::part::{Bucket, Part};
-use super::rows::Sorted;
-use super::tables::{EVENTS_READABLE_FROM, seen_erase};
-use crate::encode::{self, Part as FilePart};
+use super::due::{self, Due, Look};
+use super::gather::gather;
+use super::origin::{Origin, Target, origin};
+use super::part::Bucket;
+use super::tables::EVENTS_READABLE_FROM;
+use super::write::Parts;
 use crate::erase;
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
@@ -27,43 +22,7 @@ use crate::ids::list;
 use crate::maintenance::rewrite::{self, Alone, Rewrite, Rewritten};
 use crate::maintenance::{Done, MaintenanceSettings, Step, sizes, unless_damaged};
 use crate::project::ProjectLake;
-use crate::read::ties;
-use crate::schema::{ACTIVITY, EVENTS, IDENTITIES, SEQUENCES};
-use crate::tables::Table;
-
-/// One derived table as it was found.
-struct Target {
-    table: Arc<Table>,
-    files: Vec<Arc<DataFile>>,
-    /// Its last erase, as of before the events were looked at.
-    readable_from: u64,
-    /// The last erase of `events` that it has been through.
-    seen_erase: u64,
-    /// Files that this run has taken away.
-    gone: HashSet<String>,
-}
-
-impl Target {
-    async fn look(table: Arc<Table>) -> Result<Self, LakeError> {
-        let snapshot = table.refresh().await?;
-        Ok(Self {
-            files: list(&table, &snapshot, &FileList::default())?.files().to_vec(),
-            readable_from: erase::readable_from(&table, &snapshot).await?,
-            seen_erase: seen_erase(&table, &snapshot).await?,
-            gone: HashSet::new(),
-            table,
-        })
-    }
-
-    /// The time zone that its days should have, if it has days.
-    fn timezone<'a>(&'a self, settings: &'a MaintenanceSettings) -> Option<&'a str> {
-        if self.table.spec().name != ACTIVITY.name {
-            return None;
-        }
-        let present = || self.files.iter().find_map(|file| file.bounds.part.as_deref()?.timezone.as_deref());
-        settings.timezone.as_deref().or_else(present).or(Some("UTC"))
-    }
-}
+use crate::schema::{ACTIVITY, EVENTS, SEQUENCES};
 
 /// Makes what is due.
 ///
@@ -96,7 +55,10 @@ pub(crate) async fn run(project: &ProjectLake, settings: &MaintenanceSettings) -
         return Ok(done);
     }
     let origin = origin(project, &events, events_readable_from).await?;
-    let mut all: BTreeMap<(String, Bucket), Vec<(usize, Due)>> = BTreeMap::new();
+    let present: HashSet<&str> =
+        current.iter().flat_map(|target| &target.files).map(|file| file.path.as_str()).collect();
+    project.derived_looked.lock().await.retain(|path, _| present.contains(path.as_str()));
+    let mut all = All::new();
     for month in origin.months.keys().filter(|month| due::is_closed(month, settings, now)) {
         for (place, target) in current.iter().enumerate() {
             let timezone = target.timezone(settings);
@@ -113,7 +75,7 @@ pub(crate) async fn run(project: &ProjectLake, settings: &MaintenanceSettings) -
                 settings,
             };
             for due in due::in_month(&look, month, &mut *project.derived_looked.lock().await).await? {
-                all.entry((month.clone(), due.bucket)).or_default().push((place, due));
+                all.entry((month.clone(), due.ties, due.bucket)).or_default().push((place, due));
             }
         }
     }
@@ -150,49 +112,35 @@ fn number(events_readable_from: u64) -> (String, i64) {
     (EVENTS_READABLE_FROM.to_owned(), i64::try_from(events_readable_from).unwrap_or(i64::MAX))
 }
 
-async fn origin(project: &ProjectLake, events: &DeltaTable, events_readable_from: u64) -> Result<Origin, LakeError> {
-    let covers = project.events.transaction(events, EVENTS.application).await?.unwrap_or(0);
-    let mut months: BTreeMap<String, Vec<Arc<DataFile>>> = BTreeMap::new();
-    for file in list(&project.events, events, &FileList::default())?.files() {
-        months.entry(file.month.clone().unwrap_or_default()).or_default().push(Arc::clone(file));
-    }
-    let identities = project.identities.refresh().await?;
-    let newest_tie = project.identities.transaction(&identities, IDENTITIES.application).await?.unwrap_or(0);
-    let files = list(&project.identities, &identities, &FileList::default())?;
-    let ties = ties(&project.identities.object_store(), &files).await?;
-    let keys = Arc::new(KeyMap::from_ties(ties.iter().map(|(tie, _)| tie)));
-    Ok(Origin { months, covers, events_readable_from, ties, newest_tie, keys })
-}
+/// What is due, by month, state of ties and part, with each table's place.
+type All = BTreeMap<(String, i64, Bucket), Vec<(usize, Due)>>;
 
 /// Parts of one month whose events are read at once; with each table's place what is due in it.
 struct Pass {
     month: String,
+    ties: i64,
     buckets: Vec<Bucket>,
     due: Vec<(usize, Due)>,
 }
 
 /// As many parts at a time as memory allows.
-fn passes(
-    all: BTreeMap<(String, Bucket), Vec<(usize, Due)>>,
-    origin: &Origin,
-    settings: &MaintenanceSettings,
-) -> Vec<Pass> {
+fn passes(all: All, origin: &Origin, settings: &MaintenanceSettings) -> Vec<Pass> {
     let mut passes: Vec<Pass> = Vec::new();
-    for ((month, bucket), due) in all {
+    for ((month, ties, bucket), due) in all {
         let files = origin.months.get(&month).map(Vec::as_slice).unwrap_or_default();
         let rows: u64 = files.iter().filter_map(|file| file.rows).sum();
         let a_bucket = (rows / u64::from(bucket.of)).max(1);
         let at_once = usize::try_from(settings.derived_rows / a_bucket).unwrap_or(usize::MAX).max(1);
         let goes_on = |pass: &&mut Pass| {
             let of = pass.buckets.first().map(|bucket| bucket.of);
-            pass.month == month && of == Some(bucket.of) && pass.buckets.len() < at_once
+            (&pass.month, pass.ties, of) == (&month, ties, Some(bucket.of)) && pass.buckets.len() < at_once
         };
         match passes.last_mut().filter(goes_on) {
             Some(pass) => {
                 pass.buckets.push(bucket);
                 pass.due.extend(due);
             }
-            None => passes.push(Pass { month, buckets: vec![bucket], due }),
+            None => passes.push(Pass { month, ties, buckets: vec![bucket], due }),
         }
     }
     passes
@@ -208,17 +156,24 @@ async fn make(
 ) -> Result<Vec<Done>, LakeError> {
     let started = Instant::now();
     let files = origin.months.get(&pass.month).map(Vec::as_slice).unwrap_or_default().to_vec();
-    let (events, keys, buckets) = (Arc::clone(&project.events), Arc::clone(&origin.keys), pass.buckets.clone());
+    let (events, keys, buckets) = (Arc::clone(&project.events), origin.keys_at(pass.ties), pass.buckets.clone());
+    let most = usize::try_from(settings.derived_rows.saturating_mul(2)).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Handle::current();
     // Decoding is work for a processor: it must not hold up a thread that answers requests.
-    let work = tokio::task::spawn_blocking(move || runtime.block_on(gather(&events, &files, &keys, &buckets)));
+    let work = tokio::task::spawn_blocking(move || runtime.block_on(gather(&events, &files, &keys, &buckets, most)));
     let gathered = match work.await.map_err(|error| LakeError::storage(project.events.path(), error))? {
         Ok(gathered) => Arc::new(gathered),
         Err(error) => return Ok(vec![unless_damaged(Err(error), Step::Derive, EVENTS.name)?]),
     };
     let mut done = Vec::new();
     for (place, target) in targets.iter_mut().enumerate() {
-        let due: Vec<Due> = pass.due.iter().filter(|(of, _)| *of == place).map(|(_, due)| due.clone()).collect();
+        let is_read = |due: &Due| gathered.rows.contains_key(&due.bucket);
+        let (due, too_large): (Vec<Due>, Vec<Due>) =
+            pass.due.iter().filter(|(of, _)| *of == place).map(|(_, due)| due.clone()).partition(is_read);
+        if !too_large.is_empty() {
+            let why = format!("{} parts of {} have too many events of few persons", too_large.len(), pass.month);
+            done.push(Done { gave_up: Some(why), ..Done::new(Step::Derive, target.table.spec().name) });
+        }
         if due.is_empty() {
             continue;
         }
@@ -228,7 +183,8 @@ async fn make(
             Some(timezone) => Days::of(&pass.month, timezone),
             None => None,
         };
-        let parts = Parts { origin, gathered: Arc::clone(&gathered), timezone, days };
+        let (covers, ties) = (origin.covers, pass.ties);
+        let parts = Parts { covers, ties, gathered: Arc::clone(&gathered), timezone, days };
         let (add, rows) = parts.write(&target.table, &pass.month, &buckets, settings).await?;
         let mut remove: Vec<Arc<DataFile>> = due.into_iter().flat_map(|due| due.replaces).collect();
         remove.sort_by(|one, other| one.path.cmp(&other.path));
@@ -259,67 +215,4 @@ async fn make(
         done.push(this.since(started));
     }
     Ok(done)
-}
-
-/// What the parts of one table and month are made of.
-struct Parts<'a> {
-    origin: &'a Origin,
-    gathered: Arc<Gathered>,
-    timezone: Option<String>,
-    days: Option<Days>,
-}
-
-impl Parts<'_> {
-    /// Writes the files; returns what adds them, and how many rows they have.
-    async fn write(
-        &self,
-        table: &Arc<Table>,
-        month: &str,
-        buckets: &[Bucket],
-        settings: &MaintenanceSettings,
-    ) -> Result<(Vec<Add>, u64), LakeError> {
-        let (mut adds, mut rows) = (Vec::new(), 0);
-        for bucket in buckets {
-            let part = Part {
-                bucket: *bucket,
-                covers: self.origin.covers,
-                ties: self.origin.newest_tie,
-                persons: 0,
-                timezone: self.timezone.clone(),
-            };
-            let (gathered, days, path) = (Arc::clone(&self.gathered), self.days.clone(), table.path().to_owned());
-            let make = move || {
-                let mut part = part;
-                let Some(of_bucket) = gathered.rows.get(&part.bucket) else {
-                    return Err(LakeError::Shape("a part that was not read".to_owned()));
-                };
-                let sorted = Sorted::new(of_bucket, &gathered.texts);
-                part.persons = sorted.persons();
-                let rows = match &days {
-                    Some(days) => sorted.activity(&part, days)?,
-                    None => sorted.sequences(&part)?,
-                };
-                Ok((part, rows))
-            };
-            let made = tokio::task::spawn_blocking(make).await;
-            let (part, batch) = made.map_err(|error| LakeError::storage(path, error))??;
-            let count = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
-            rows += u64::from(count);
-            let file = FilePart {
-                month: Some(month.to_owned()),
-                rows: batch,
-                chosen: (0..count).collect::<Vec<u32>>().into(),
-                sequence: 0,
-            };
-            for mut add in encode::write(table, vec![file], settings.zstd_level).await? {
-                let statistics = add.stats.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-                if let Some(mut statistics) = statistics {
-                    part.note(table.spec(), self.days.as_ref().map_or(0, |days| days.first), &mut statistics);
-                    add.stats = Some(statistics.to_string());
-                }
-                adds.push(add);
-            }
-        }
-        Ok((adds, rows))
-    }
 }

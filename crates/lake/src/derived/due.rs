@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use event_model::{KeyMap, PersonKey, Tie, Timestamp, columns};
+use event_model::{KeyMap, PersonKey, Timestamp, columns};
 use futures::TryStreamExt;
 
 use super::days::bounds;
+use super::origin::Origin;
 use super::part::{Bucket, MOST_BUCKETS, Part};
 use crate::column;
 use crate::error::LakeError;
@@ -14,30 +15,6 @@ use crate::files::DataFile;
 use crate::maintenance::MaintenanceSettings;
 use crate::rows::{Wanted, read};
 use crate::tables::Table;
-
-/// What parts are made from: one state of `events` and of `identities`.
-pub(crate) struct Origin {
-    /// The files of `events`, by month.
-    pub(crate) months: BTreeMap<String, Vec<Arc<DataFile>>>,
-    /// The last ingest commit that is in them.
-    pub(crate) covers: i64,
-    /// The oldest version of `events` that may be read.
-    pub(crate) events_readable_from: u64,
-    /// The rows of `identities` in the order in which they were received, with the number of their commit.
-    pub(crate) ties: Vec<(Tie, i64)>,
-    /// The last commit to `identities` that is in them.
-    pub(crate) newest_tie: i64,
-    /// All live ties.
-    pub(crate) keys: Arc<KeyMap>,
-}
-
-impl Origin {
-    /// The keys whose person is another since a commit to `identities`.
-    pub(crate) fn touched_since(&self, ties: i64) -> HashSet<i64> {
-        let before = KeyMap::from_ties(self.ties.iter().filter(|(_, number)| *number <= ties).map(|(tie, _)| tie));
-        self.keys.changed(&before)
-    }
-}
 
 /// One part of a month that is to be made.
 #[derive(Clone, Debug)]
@@ -48,6 +25,8 @@ pub(crate) struct Due {
     pub(crate) replaces: Vec<Arc<DataFile>>,
     /// The time zone of its days, if it has days.
     pub(crate) timezone: Option<String>,
+    /// The commit to `identities` up to which its keys are to be resolved: that of the month's other parts, or the newest.
+    pub(crate) ties: i64,
 }
 
 /// What was last found of a part: how many keys in its range were touched, and how many persons of the part that was.
@@ -89,35 +68,39 @@ pub(crate) async fn in_month(look: &Look<'_>, month: &str, looked: &mut Looked) 
         part.is_some_and(|part| part.bucket.of == of && part.timezone.as_deref() == timezone)
     };
     let has_outgrown = wanted / 4 >= of;
-    let due = |bucket: Bucket| {
+    let due = |bucket: Bucket, ties: i64| {
         let overlaps =
             |file: &&&Arc<DataFile>| file.bounds.part.as_deref().is_none_or(|part| part.bucket.overlaps(bucket));
         let replaces = present.iter().filter(overlaps).map(|file| Arc::clone(file)).collect();
-        Due { bucket, replaces, timezone: timezone.map(str::to_owned) }
+        Due { bucket, replaces, timezone: timezone.map(str::to_owned), ties }
     };
-    if has_outgrown || !present.iter().all(fits) {
-        return Ok((0..wanted).map(|index| due(Bucket { index, of: wanted })).collect());
-    }
+    let whole = || (0..wanted).map(|index| due(Bucket { index, of: wanted }, origin.newest_tie)).collect::<Vec<Due>>();
+    let all_ties: HashSet<i64> = present.iter().filter_map(|file| Some(file.bounds.part.as_deref()?.ties)).collect();
+    // All parts of a month have one state of ties: whoever is in none of them by the ties of one would not be missed by
+    // the others.
+    let ties = match all_ties.iter().next() {
+        Some(ties) if all_ties.len() == 1 && !has_outgrown && present.iter().all(fits) => *ties,
+        _ => return Ok(whole()),
+    };
     let parts: BTreeMap<Bucket, (&Arc<DataFile>, &Part)> = present
         .iter()
         .filter_map(|file| file.bounds.part.as_deref().map(|part| (part.bucket, (*file, part))))
         .collect();
-    let late = late(events, files, &parts, &origin.keys).await?;
-    let mut touched_since: HashMap<i64, HashSet<i64>> = HashMap::new();
+    let touched = origin.touched_since(ties);
+    if is_touched(table, &parts, &touched, settings.derived_touched_share, looked).await? {
+        return Ok(whole());
+    }
+    let late = late(events, files, &parts, &origin.keys_at(ties)).await?;
     let mut all = Vec::new();
     for bucket in (0..of).map(|index| Bucket { index, of }) {
-        let Some((file, part)) = parts.get(&bucket) else {
-            all.push(due(bucket));
+        let Some((file, _)) = parts.get(&bucket) else {
+            all.push(due(bucket, ties));
             continue;
         };
-        let late = late.get(&bucket).copied().unwrap_or(0);
-        let touched = touched_since.entry(part.ties).or_insert_with(|| origin.touched_since(part.ties));
         // Rows of `activity` are fewer than the events that they stand for.
         let about = file.rows.unwrap_or(0).max(rows / u64::from(of));
-        if is_worth(late, about, settings.derived_late_share)
-            || is_touched(table, file, part, touched, settings.derived_touched_share, looked).await?
-        {
-            all.push(due(bucket));
+        if is_worth(late.get(&bucket).copied().unwrap_or(0), about, settings.derived_late_share) {
+            all.push(due(bucket, ties));
         }
     }
     Ok(all)
@@ -155,22 +138,42 @@ async fn late(
     Ok(late)
 }
 
-/// Whether more of a part's persons are touched than that share.
+/// Whether more of a month's persons are touched than that share.
 async fn is_touched(
     table: &Table,
-    file: &DataFile,
-    part: &Part,
+    parts: &BTreeMap<Bucket, (&Arc<DataFile>, &Part)>,
     touched: &HashSet<i64>,
     share: f64,
     looked: &mut Looked,
 ) -> Result<bool, LakeError> {
-    let candidates = touched.iter().filter(|key| part.bucket.holds(**key)).count();
-    let (known, found) = looked.get(&file.path).copied().unwrap_or_default();
-    // No more than these can have come to it.
-    let at_most = found + candidates.saturating_sub(known);
-    if !is_worth(at_most as u64, part.persons, share) {
+    let persons = parts.values().map(|(_, part)| part.persons).sum();
+    let candidates = |part: &Part| touched.iter().filter(|key| part.bucket.holds(**key)).count();
+    let at_most: usize = parts
+        .values()
+        .map(|(file, part)| {
+            let (known, found) = looked.get(&file.path).copied().unwrap_or_default();
+            // No more than these can have come to it.
+            found + candidates(part).saturating_sub(known)
+        })
+        .sum();
+    if !is_worth(at_most as u64, persons, share) {
         return Ok(false);
     }
+    let mut all = 0;
+    for (file, part) in parts.values() {
+        let candidates = candidates(part);
+        let found = match looked.get(&file.path) {
+            Some((known, found)) if *known == candidates => *found,
+            _ => touched_in(table, file, touched).await?,
+        };
+        looked.insert(file.path.clone(), (candidates, found));
+        all += found as u64;
+    }
+    Ok(is_worth(all, persons, share))
+}
+
+/// How many persons of a part are touched.
+async fn touched_in(table: &Table, file: &DataFile, touched: &HashSet<i64>) -> Result<usize, LakeError> {
     let (mut found, mut last) = (0, None);
     let wanted = Wanted { columns: Some(&[columns::PERSON_KEY]), ..Wanted::default() };
     let mut batches = read(table.object_store(), file, wanted).await?;
@@ -182,6 +185,5 @@ async fn is_touched(
             }
         }
     }
-    looked.insert(file.path.clone(), (candidates, found));
-    Ok(is_worth(found as u64, part.persons, share))
+    Ok(found)
 }

@@ -61,10 +61,8 @@ const NONE: i32 = -1;
 pub(crate) struct Gathered {
     /// The texts of each column, by their numbers.
     pub(crate) texts: [Texts; TEXTS.len()],
-    /// The rows of each part that was asked for, in no order.
+    /// The rows of each part that was asked for and not given up, in no order.
     pub(crate) rows: BTreeMap<Bucket, Rows>,
-    /// How many rows were looked at.
-    pub(crate) looked: u64,
 }
 
 /// Rows of one part, column by column.
@@ -108,7 +106,8 @@ impl Texts {
     }
 }
 
-/// Reads the track, page and screen rows of these files that are in one of the parts.
+/// Reads the track, page and screen rows of these files that are in one of the parts. If there are more than `most`, the
+/// largest part is given up: a few persons may have most of a month's events, and memory is what it is.
 ///
 /// # Errors
 /// [`LakeError::Storage`], [`LakeError::Damaged`].
@@ -117,6 +116,7 @@ pub(crate) async fn gather(
     files: &[Arc<DataFile>],
     keys: &KeyMap,
     buckets: &[Bucket],
+    most: usize,
 ) -> Result<Gathered, LakeError> {
     let mut gathered = Gathered::default();
     gathered.rows.extend(buckets.iter().map(|bucket| (*bucket, Rows::default())));
@@ -126,6 +126,7 @@ pub(crate) async fn gather(
         let mut batches = read(events.object_store(), file, wanted).await?;
         while let Some(batch) = batches.try_next().await? {
             gathered.take(&batch, keys, of)?;
+            gathered.keep_at_most(most);
         }
     }
     Ok(gathered)
@@ -137,6 +138,14 @@ pub(crate) fn is_event(kind: &str) -> bool {
 }
 
 impl Gathered {
+    fn keep_at_most(&mut self, most: usize) {
+        while self.rows.values().map(|rows| rows.keys.len()).sum::<usize>() > most {
+            let largest = self.rows.iter().max_by_key(|(_, rows)| rows.keys.len()).map(|(bucket, _)| *bucket);
+            let Some(largest) = largest else { return };
+            self.rows.remove(&largest);
+        }
+    }
+
     fn take(&mut self, batch: &RecordBatch, keys: &KeyMap, of: u32) -> Result<(), LakeError> {
         let (kinds, kind_texts) = numbered(batch, columns::TYPE)?;
         let counted: Vec<bool> = kind_texts.iter().map(|kind| kind.is_some_and(is_event)).collect();
@@ -150,7 +159,6 @@ impl Gathered {
         let received = column::instant(batch, columns::RECEIVED_AT)?;
         let positions = column::integer(batch, columns::POSITION)?;
         let ids = crate::ids::ids(column::bytes(batch, columns::EVENT_ID)?)?;
-        self.looked += batch.num_rows() as u64;
         // Rows of one person follow each other in most files.
         let mut last = None;
         for (row, id) in ids.into_iter().enumerate() {

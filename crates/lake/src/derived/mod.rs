@@ -9,7 +9,7 @@
 //! A part says what it was made from: the ingest commit that it covers, and the commit to `identities` by which its keys
 //! are resolved. What came later is read from `events` ([`crate::read::Derived`] says what that is): rows of later
 //! commits, and all rows of the *touched*, persons who are other sets of ids by now. Maintenance makes a part anew when
-//! enough of it is touched or late.
+//! enough of it is late, and a month when enough of its persons are touched.
 //!
 //! A part is one file, put in place of its predecessor by one commit. They are never part of a drain; they may be deleted
 //! at any time, and are then made again.
@@ -18,9 +18,11 @@ mod build;
 mod days;
 mod due;
 mod gather;
+mod origin;
 mod part;
 mod rows;
 mod tables;
+mod write;
 
 pub(crate) use self::build::run;
 pub(crate) use self::due::Looked;

@@ -55,13 +55,14 @@ pub struct MaintenanceSettings {
     pub derived_after: Duration,
     /// How often this process looks what of them is due. Default: every hour.
     pub derived_every: Duration,
-    /// How many events of a month are sorted at once; bounds the memory (about 120 bytes each). Default: 4,000,000.
+    /// How many events of a month are sorted at once; bounds the memory (about 140 bytes each). A part
+    /// that turns out to have more than twice as many, of a few persons, is not made. Default: 2,000,000.
     pub derived_rows: u64,
     /// From how many events a month is cut into several parts. Default: 1,000,000.
     pub bucket_rows: u64,
     /// A part is made anew once later events of its month are more than this share of its rows. Default: 0.01.
     pub derived_late_share: f64,
-    /// A part is made anew once more than this share of its persons are other sets of ids than when it was made.
+    /// A month is made anew once more than this share of its persons are other sets of ids than when it was made.
     /// Default: 0.01.
     pub derived_touched_share: f64,
     /// The project's time zone, by which `activity` counts days: an IANA name. Default: none, which leaves it at the one
@@ -94,7 +95,7 @@ impl Default for MaintenanceSettings {
             derived: true,
             derived_after: Duration::from_secs(3 * 86_400),
             derived_every: Duration::from_secs(3_600),
-            derived_rows: 4_000_000,
+            derived_rows: 2_000_000,
             bucket_rows: 1_000_000,
             derived_late_share: 0.01,
             derived_touched_share: 0.01,

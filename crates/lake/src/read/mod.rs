@@ -10,6 +10,7 @@
 
 mod derived;
 mod keys;
+mod plan;
 mod snapshot;
 mod times;
 pub(crate) mod traits;
@@ -24,8 +25,9 @@ use event_model::{Json, KeyMap, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-pub use self::derived::{Derived, UsedPart};
+pub use self::derived::Derived;
 pub(crate) use self::keys::ties;
+pub use self::plan::UsedPart;
 pub use self::snapshot::TableView;
 use crate::derived::DerivedTables;
 use crate::error::LakeError;

@@ -104,7 +104,7 @@ pub fn eager() -> MaintenanceSettings {
     MaintenanceSettings {
         derived_every: Duration::ZERO,
         bucket_rows: 8,
-        derived_rows: 12,
+        derived_rows: 20,
         small_files: 3,
         checkpoint_commits: 5,
         ..MaintenanceSettings::default()
@@ -368,7 +368,7 @@ pub async fn history(seed: u64, guards: Guards) -> (Vec<String>, usize) {
                     derived_late_share: *random.choice([0.0, 0.3, 9.0].iter()).unwrap(),
                     derived_touched_share: *random.choice([0.0, 0.3, 9.0].iter()).unwrap(),
                     bucket_rows: random.u64(1..30),
-                    derived_rows: random.u64(1..60),
+                    derived_rows: random.u64(5..90),
                     timezone: Some(timezone.to_owned()),
                     ..eager()
                 };
@@ -548,6 +548,25 @@ async fn a_month_without_events_that_count_is_looked_at_once() {
     assert_eq!(derived(&again, "sequences"), []);
     world.sound().await;
     assert_eq!(latest_is_right(&world).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_few_persons_with_too_many_events_is_left_to_events() {
+    let mut world = closed_month(Guards::default()).await;
+    let mut rows = Vec::new();
+    for number in 0..60 {
+        let id = world.id();
+        rows.push(track(id, "server", "u3", &format!("2026-01-10T10:{number:02}:00Z")));
+    }
+    world.drain(rows, Vec::new()).await;
+    let settings = MaintenanceSettings { bucket_rows: 25, ..eager() };
+    let report = world.maintain(&settings).await;
+    assert!(
+        report.done.iter().any(|done| done.gave_up.as_ref().is_some_and(|why| why.contains("too many"))),
+        "{report:?}"
+    );
+    let used = latest_is_right(&world).await;
+    assert!(used > 0 && used < 50, "{used}");
 }
 
 /// Two runs at a time, the first held before it commits to a table.
