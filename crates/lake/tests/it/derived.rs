@@ -317,7 +317,7 @@ fn events(world: &mut World, random: &mut fastrand::Rng) -> Vec<Row> {
                 Timestamp(moment.0.min(newest.0))
             };
             Row {
-                kind: *random.choice(["track", "track", "page", "screen", "identify"].iter()).unwrap(),
+                kind: random.choice(["track", "track", "page", "screen", "identify"].iter()).unwrap(),
                 timestamp,
                 received_at: newest,
                 position: random.i32(0..3),
@@ -409,25 +409,23 @@ pub async fn history(seed: u64, guards: Guards) -> (Vec<String>, usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_what_is_left_to_events_derived_tables_say_what_events_says() {
     let mut used = 0;
-    for seed in 0..40 {
+    for seed in 0..30 {
         let (wrong, rows) = history(seed, Guards::default()).await;
         assert_eq!(wrong, Vec::<String>::new());
         used += rows;
     }
-    assert!(used > 5_000, "{used} rows came from derived tables");
+    assert!(used > 3_000, "{used} rows came from derived tables");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_guard_is_missed_when_it_is_off() {
-    let off: [(&str, fn(&mut Guards)); 4] = [
-        ("covers", |guards| guards.derived_covers = false),
-        ("touched", |guards| guards.derived_touched = false),
-        ("places", |guards| guards.derived_places = false),
-        ("late", |guards| guards.derived_late = false),
-    ];
-    for (name, switch) in off {
-        let mut guards = Guards::default();
-        switch(&mut guards);
+    let on = Guards::default();
+    for (name, guards) in [
+        ("covers", Guards { derived_covers: false, ..on }),
+        ("touched", Guards { derived_touched: false, ..on }),
+        ("places", Guards { derived_places: false, ..on }),
+        ("late", Guards { derived_late: false, ..on }),
+    ] {
         let mut found = false;
         for seed in 0..40 {
             found = found || !history(seed, guards).await.0.is_empty();
@@ -573,8 +571,7 @@ async fn a_part_of_a_few_persons_with_too_many_events_is_left_to_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_runs_that_make_the_same_part_one_gives_up() {
     for guarded in [true, false] {
-        let mut guards = Guards::default();
-        guards.derived_alone = guarded;
+        let guards = Guards { derived_alone: guarded, ..Guards::default() };
         let world = closed_month(guards).await;
         // The tables are there, and empty.
         world.maintain(&MaintenanceSettings { derived: false, ..eager() }).await;
@@ -632,8 +629,7 @@ async fn a_crash_at_any_operation_of_a_build_leaves_what_the_next_run_makes_good
 #[tokio::test(flavor = "multi_thread")]
 async fn no_part_is_used_that_an_erase_has_not_been_through() {
     for guarded in [true, false] {
-        let mut guards = Guards::default();
-        guards.derived_erased = guarded;
+        let guards = Guards { derived_erased: guarded, ..Guards::default() };
         let world = closed_month(guards).await;
         world.maintain(&eager()).await;
         let (slow, arrived, go) = crate::erase::holding(&world.store, "projects/shop/sequences/_delta_log/");
