@@ -1,7 +1,7 @@
 //! From queue message to committed Parquet, in this process: events a CPU second, memory, and where the bytes go.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -95,17 +95,58 @@ fn storage(table: &mut Table, events: usize, ids: Ids, name: &str, goal: &str) -
         let what = format!("storage, shop, {name}");
         table.add(format!("{what}: as drained"), format!("{:.1} B an event", all(&drained)), "");
         table.add(format!("{what}: merged"), format!("{:.1} B an event", all(&merged)), goal);
-        let mut by_column: Vec<(&String, &u64)> = merged.iter().collect();
-        by_column.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), (*name).clone()));
-        let listed: Vec<String> = by_column
-            .iter()
-            .map(|(name, bytes)| (name, **bytes as f64 / events as f64))
-            .filter(|(_, bytes)| *bytes >= 0.05)
-            .map(|(name, bytes)| format!("{name} {bytes:.1}"))
-            .collect();
-        table.add(format!("{what}: by column"), listed.join(", "), "");
+        table.add(format!("{what}: by column"), by_column(&merged, events, 0.05), "");
+        if ids == Ids::Random {
+            derived(table, folder.path(), events, last).await?;
+        }
         Ok(())
     })
+}
+
+/// The tables that are made of the same events once their month is over.
+#[allow(clippy::cast_precision_loss, reason = "counts of some millions")]
+async fn derived(table: &mut Table, folder: &Path, events: usize, last: Timestamp) -> Result<()> {
+    let now = Timestamp(last.0 + 60 * 86_400_000_000);
+    let project = lake(folder, now).await?.project(&ProjectId::parse("default").context("project id")?).await?;
+    let cpu_before = cpu_seconds(std::process::id())?;
+    let started = Instant::now();
+    let report = project.maintain(&MaintenanceSettings { persons: false, ..MaintenanceSettings::default() }).await?;
+    let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(std::process::id())? - cpu_before);
+    let view = project.read(At::Latest).await?;
+    let period = (Timestamp(0), now);
+    let of = [
+        ("sequences", view.sequences(period.0, period.1).await?, "6-8 B"),
+        ("activity", view.activity(period.0, period.1, "UTC").await?, "both and ids <= 12 B"),
+    ];
+    for (name, derived, goal) in of {
+        let files = derived.parts().map(|part| folder.join("projects/default").join(name).join(&part.file.path));
+        let columns = columns_of(files)?;
+        let bytes = report.done.iter().filter(|done| done.table == name).map(|done| done.bytes_added).sum::<u64>();
+        let rows = report.done.iter().filter(|done| done.table == name).map(|done| done.rows).sum::<u64>();
+        let what = format!("derived tables, shop: {name}");
+        table.add(
+            what.clone(),
+            format!("{:.1} B an event ({rows} rows of {events} events)", bytes as f64 / events as f64),
+            goal,
+        );
+        table.add(format!("{what}: by column"), by_column(&columns, events, 0.02), "");
+    }
+    table.add(
+        "derived tables, shop: making both",
+        format!("{wall:.1} s, {:.0} events a CPU second", events as f64 / cpu),
+        "",
+    );
+    Ok(())
+}
+
+/// The columns with at least so many bytes an event, the largest first.
+#[allow(clippy::cast_precision_loss, reason = "counts of some millions")]
+fn by_column(columns: &HashMap<String, u64>, events: usize, least: f64) -> String {
+    let mut by_column: Vec<(&String, &u64)> = columns.iter().collect();
+    by_column.sort_by_key(|(name, bytes)| (std::cmp::Reverse(**bytes), (*name).clone()));
+    let listed = by_column.iter().map(|(name, bytes)| (name, **bytes as f64 / events as f64));
+    let named = listed.filter(|(_, bytes)| *bytes >= least).map(|(name, bytes)| format!("{name} {bytes:.1}"));
+    named.collect::<Vec<String>>().join(", ")
 }
 
 fn settings() -> CompactorSettings {
@@ -127,10 +168,13 @@ async fn full(messages: Vec<Outgoing>) -> Result<Arc<MemoryQueue>> {
 
 /// The bytes of each column in the live files of `events`, compressed.
 fn columns(view: &lake::ReadView, folder: &Path) -> Result<HashMap<String, u64>> {
+    columns_of(view.event_files().files.files().iter().map(|file| folder.join(&file.path)))
+}
+
+fn columns_of(files: impl Iterator<Item = PathBuf>) -> Result<HashMap<String, u64>> {
     let mut columns: HashMap<String, u64> = HashMap::new();
-    for file in view.event_files().files.files() {
-        let file = std::fs::File::open(folder.join(&file.path))?;
-        let reader = SerializedFileReader::new(file)?;
+    for file in files {
+        let reader = SerializedFileReader::new(std::fs::File::open(file)?)?;
         for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
             *columns.entry(column.column_path().string()).or_default() += u64::try_from(column.compressed_size())?;
         }

@@ -1,6 +1,6 @@
 //! From the key of one id to the key of the whole person: all live ties, closed transitively.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Action, PersonId, PersonKey, Tie};
 
@@ -52,6 +52,27 @@ impl KeyMap {
     #[must_use]
     pub fn ids(&self, canonical: PersonKey) -> &[PersonId] {
         self.ids.get(&canonical.0).map_or(&[], Vec::as_slice)
+    }
+
+    /// As if no tie had ever been taken back: everybody who was one person at any time.
+    #[must_use]
+    pub fn ever_tied<'a>(ties: impl IntoIterator<Item = &'a Tie>) -> Self {
+        Self::from_ties(ties.into_iter().filter(|tie| tie.action == Action::Tie))
+    }
+
+    /// The keys of all ids whose person is not the same set of ids as in another state: merged, or no longer merged. With
+    /// a key all keys that were or are one person with it are among them.
+    #[must_use]
+    pub fn changed(&self, other: &Self) -> HashSet<i64> {
+        let mut changed = HashSet::new();
+        for (one, other) in [(self, other), (other, self)] {
+            for (canonical, ids) in &one.ids {
+                if other.ids(other.resolve(PersonKey(*canonical))) != ids {
+                    changed.extend(ids.iter().map(|id| id.key().0));
+                }
+            }
+        }
+        changed
     }
 
     /// How many keys are tied to another.
@@ -112,6 +133,19 @@ mod tests {
         assert_eq!(groups(&ties), [["a1", "a2", "a3", "u1", "u2"]]);
         ties.reverse();
         assert_eq!(groups(&ties), [["a1", "a2", "a3", "u1", "u2"]]);
+    }
+
+    #[test]
+    fn changed_are_those_who_are_not_the_same_ids_as_before() {
+        let before = [edge(Action::Tie, "a1", "u1"), edge(Action::Tie, "a2", "u2"), edge(Action::Tie, "a4", "u4")];
+        let after = [before.to_vec(), vec![edge(Action::Tie, "a3", "u1"), edge(Action::Undo, "a2", "u2")]].concat();
+        let (before, after) = (KeyMap::from_ties(&before), KeyMap::from_ties(&after));
+        let key =
+            |id: &str| PersonId::from_parts(if id.starts_with('u') { "user" } else { "anonymous" }, id.to_owned());
+        let expected: HashSet<i64> = ["a1", "u1", "a3", "a2", "u2"].map(|id| key(id).unwrap().key().0).into();
+        assert_eq!(after.changed(&before), expected);
+        assert_eq!(before.changed(&after), expected);
+        assert!(before.changed(&before).is_empty());
     }
 
     #[test]

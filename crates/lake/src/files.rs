@@ -8,6 +8,9 @@ use event_model::{Timestamp, columns};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::derived::{Bucket, Part};
+use crate::schema::{BUCKET, BUCKETS, COVERS, DAYS_TIMEZONE, PART_PERSONS, TIES};
+
 /// One live file of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFile {
@@ -42,6 +45,8 @@ pub struct Bounds {
     pub person_key: Option<(i64, i64)>,
     /// Numbers of ingest commits.
     pub ingest_seq: Option<(i64, i64)>,
+    /// Which part the file is, in a derived table.
+    pub part: Option<Box<Part>>,
 }
 
 /// The live files of one version of a table.
@@ -105,7 +110,7 @@ impl FileList {
 }
 
 impl DataFile {
-    fn parse(view: &LogicalFileView) -> Self {
+    pub(crate) fn parse(view: &LogicalFileView) -> Self {
         let statistics: Statistics = view.stats().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let month = view.partition_values_map().remove(columns::MONTH).flatten();
         Self {
@@ -138,7 +143,21 @@ impl Statistics {
             event: self.pair(columns::EVENT, |value| value.as_str().map(str::to_owned)),
             person_key: self.pair(columns::PERSON_KEY, Value::as_i64),
             ingest_seq: self.pair(columns::INGEST_SEQ, Value::as_i64),
+            part: self.part().map(Box::new),
         }
+    }
+
+    /// What the columns say that are the same in every row of a file.
+    fn part(&self) -> Option<Part> {
+        let number = |column| self.min_values.get(column).and_then(Value::as_i64);
+        let text = |column| self.min_values.get(column).and_then(Value::as_str).map(str::to_owned);
+        Some(Part {
+            bucket: Bucket::new(number(BUCKET)?, number(BUCKETS)?)?,
+            covers: number(COVERS)?,
+            ties: number(TIES)?,
+            persons: u64::try_from(number(PART_PERSONS)?).ok()?,
+            timezone: text(DAYS_TIMEZONE),
+        })
     }
 
     fn pair<T>(&self, column: &str, read: impl Fn(&Value) -> Option<T>) -> Option<(T, T)> {

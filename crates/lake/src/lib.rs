@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! IngestBatch --ingest--> identities, quarantine, events, ledger        (append: exactly once)
-//!                         maintain: merge, persons, ledger, checkpoint, vacuum
+//!                         maintain: merge, persons, sequences, activity, ledger, checkpoint, vacuum
 //!                         check: is every file there, does the equation hold
-//!                         read: versions, live ties, persons, a table provider   (feature `query`)
+//!                         read: versions, live ties, persons, what derived tables say, table providers (feature `query`)
 //!                         person, erase: all rows of one person, to show or to remove
 //! ```
 //!
@@ -15,6 +15,7 @@ pub mod batch;
 pub mod check;
 mod column;
 pub mod commit;
+pub mod derived;
 mod encode;
 pub mod erase;
 pub mod error;
@@ -48,5 +49,5 @@ pub use maintenance::{MaintenanceReport, MaintenanceSettings};
 pub use person::PersonIds;
 pub use project::ProjectLake;
 pub use quarantine::{QuarantineEntry, QuarantineFilter, QuarantinePage};
-pub use read::{At, ReadView, Reader, Versions};
+pub use read::{At, Derived, ReadView, Reader, Versions};
 pub use settings::{Clock, Guards, LakeSettings};

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::batch::{IngestBatch, IngestReport};
+use crate::derived::{DerivedTables, Looked};
 use crate::erase::KeptOut;
 use crate::error::LakeError;
 use crate::identities::Edges;
@@ -32,6 +33,8 @@ pub struct ProjectLake {
     pub(crate) ledger: Arc<Table>,
     pub(crate) persons: Arc<Table>,
     pub(crate) kept_out: Arc<Table>,
+    /// Made and opened when they are needed.
+    pub(crate) derived: Arc<DerivedTables>,
     /// Where its files lie that are no table's.
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) folder: Path,
@@ -43,6 +46,10 @@ pub struct ProjectLake {
     pub(crate) erasing: Mutex<()>,
     /// When maintenance last looked for files and entries of the log that may go.
     pub(crate) swept: parking_lot::Mutex<Option<Timestamp>>,
+    /// When maintenance last looked what of the derived tables is due.
+    pub(crate) derived_at: parking_lot::Mutex<Option<Timestamp>>,
+    /// What it found of their parts.
+    pub(crate) derived_looked: Mutex<Looked>,
 }
 
 /// What an ingest knows from the ones before it.
@@ -77,7 +84,9 @@ impl ProjectLake {
         let folder = Path::from_url_path(url.path())
             .map_err(|error| LakeError::damaged(url.as_str(), format!("not a place in a store: {error}")))?;
         let tables = (Arc::clone(&events), Arc::clone(&identities), Arc::clone(&persons));
-        let reader = Arc::new(Reader::new(tables.0, tables.1, tables.2, settings.clock.clone(), distant));
+        let derived = Arc::new(DerivedTables::new(Arc::clone(store), url.clone(), settings.guards));
+        let reader = Reader::new(tables.0, tables.1, tables.2, settings.clock.clone(), distant);
+        let reader = Arc::new(reader.with_derived(Arc::clone(&derived)));
         Ok(Self {
             id,
             settings,
@@ -87,6 +96,7 @@ impl ProjectLake {
             ledger,
             persons,
             kept_out,
+            derived,
             store: Arc::clone(store),
             folder,
             reader,
@@ -94,6 +104,8 @@ impl ProjectLake {
             names: Mutex::default(),
             erasing: Mutex::default(),
             swept: parking_lot::Mutex::default(),
+            derived_at: parking_lot::Mutex::default(),
+            derived_looked: Mutex::default(),
         })
     }
 

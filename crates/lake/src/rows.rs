@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
 use parquet::arrow::{ProjectionMask, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
@@ -32,13 +32,16 @@ pub struct Wanted<'a> {
     pub columns: Option<&'a [&'a str]>,
     /// Only rows in which this text column, which the file is sorted by, has this value.
     pub only: Option<(&'a str, &'a str)>,
+    /// Text columns that come as dictionaries with 32-bit keys: each text of a page is made once, however many rows have
+    /// it.
+    pub numbered: &'a [&'a str],
     /// The most rows of a batch.
     pub batch_rows: usize,
 }
 
 impl Default for Wanted<'_> {
     fn default() -> Self {
-        Self { columns: None, only: None, batch_rows: 8_192 }
+        Self { columns: None, only: None, numbered: &[], batch_rows: 8_192 }
     }
 }
 
@@ -54,8 +57,13 @@ pub async fn read(
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
     let path = file.path.clone();
     let failed = move |error| failure(&path, error);
-    let reader = FileReader::new(store, file)?;
-    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(&failed)?;
+    let mut reader = FileReader::new(store, file)?;
+    let mut metadata =
+        ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.map_err(&failed)?;
+    if !wanted.numbered.is_empty() {
+        metadata = numbered(&metadata, wanted.numbered).map_err(&failed)?;
+    }
+    let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata);
     let schema = builder.metadata().file_metadata().schema_descr_ptr();
     if let Some((column, value)) = wanted.only {
         let groups = builder.metadata().row_groups().iter().enumerate();
@@ -70,6 +78,19 @@ pub async fn read(
     }
     let stream = builder.with_batch_size(wanted.batch_rows).build().map_err(&failed)?;
     Ok(stream.map_err(failed).boxed())
+}
+
+/// The same file, of which some columns of texts are read as dictionaries.
+fn numbered(metadata: &ArrowReaderMetadata, columns: &[&str]) -> Result<ArrowReaderMetadata, ParquetError> {
+    let fields = metadata.schema().fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 if columns.contains(&field.name().as_str()) => {
+            let numbered = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            Arc::new(field.as_ref().clone().with_data_type(numbered))
+        }
+        _ => Arc::clone(field),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), ArrowReaderOptions::new().with_schema(schema))
 }
 
 /// The Arrow schema of a file, from its footer.

@@ -30,6 +30,8 @@ pub struct TableSpec {
     pub partitioned: bool,
     /// The columns that have statistics in the log. Ids stay out of it, which erasure needs.
     pub statistics: &'static [&'static str],
+    /// The columns by which the rows of every file are sorted, ascending, nulls last; none if they lie as they came.
+    pub order: &'static [&'static str],
     /// The application id whose transaction numbers its appends.
     pub application: &'static str,
 }
@@ -48,6 +50,7 @@ pub static EVENTS: TableSpec = TableSpec {
         columns::INGEST_SEQ,
         columns::RECEIVED_AT,
     ],
+    order: &[columns::EVENT, columns::PERSON_KEY, columns::TIMESTAMP],
     application: "ingest",
 };
 
@@ -58,6 +61,7 @@ pub static QUARANTINE: TableSpec = TableSpec {
     columns: QUARANTINE_COLUMNS,
     partitioned: true,
     statistics: &[columns::RECEIVED_AT, columns::INGEST_SEQ],
+    order: &[],
     application: "quarantine",
 };
 
@@ -68,6 +72,7 @@ pub static IDENTITIES: TableSpec = TableSpec {
     columns: IDENTITIES_COLUMNS,
     partitioned: true,
     statistics: &[columns::RECEIVED_AT, columns::INGEST_SEQ],
+    order: &[],
     application: "identities",
 };
 
@@ -78,6 +83,7 @@ pub static LEDGER: TableSpec = TableSpec {
     columns: LEDGER_COLUMNS,
     partitioned: true,
     statistics: &[columns::RECEIVED_AT, columns::INGEST_SEQ],
+    order: &[],
     application: "ledger",
 };
 
@@ -88,6 +94,7 @@ pub static PERSONS: TableSpec = TableSpec {
     columns: PERSONS_COLUMNS,
     partitioned: false,
     statistics: &[columns::PERSON_KEY],
+    order: &[],
     application: "persons",
 };
 
@@ -98,11 +105,41 @@ pub static KEPT_OUT: TableSpec = TableSpec {
     columns: KEPT_OUT_COLUMNS,
     partitioned: true,
     statistics: &[columns::RECEIVED_AT, columns::INGEST_SEQ],
+    order: &[],
     application: "kept_out",
 };
 
-/// All tables of a project, in the order in which they are made.
-pub static TABLES: [&TableSpec; 6] = [&EVENTS, &QUARANTINE, &IDENTITIES, &LEDGER, &PERSONS, &KEPT_OUT];
+/// What each person did, one after the other: derived from `events` for months that are over.
+pub static SEQUENCES: TableSpec = TableSpec {
+    name: "sequences",
+    meaning: "One row a track, page or screen event of a month that is over, sorted by person and order. Derived from events.",
+    columns: SEQUENCES_COLUMNS,
+    partitioned: true,
+    statistics: &[columns::PERSON_KEY, columns::TIMESTAMP, BUCKET, BUCKETS, COVERS, TIES, PART_PERSONS],
+    order: &[columns::PERSON_KEY, columns::TIMESTAMP, PLACE],
+    application: "sequences",
+};
+
+/// On which days each person did what: derived from `events` for months that are over.
+pub static ACTIVITY: TableSpec = TableSpec {
+    name: "activity",
+    meaning: "One row a person, event name and month that is over: a bit for each day on which it happened. Derived from events.",
+    columns: ACTIVITY_COLUMNS,
+    partitioned: true,
+    statistics: &[columns::PERSON_KEY, BUCKET, BUCKETS, COVERS, TIES, PART_PERSONS, FIRST_DAY, DAYS_TIMEZONE],
+    order: &[columns::PERSON_KEY, columns::EVENT],
+    application: "activity",
+};
+
+/// All tables of a project, in the order in which they are made. The last two are made when they are first needed.
+pub static TABLES: [&TableSpec; 8] =
+    [&EVENTS, &QUARANTINE, &IDENTITIES, &LEDGER, &PERSONS, &KEPT_OUT, &SEQUENCES, &ACTIVITY];
+
+/// Whether a table is made of parts, each of which stands for the events of some persons in a month that is over.
+#[must_use]
+pub fn is_derived(spec: &TableSpec) -> bool {
+    [SEQUENCES.name, ACTIVITY.name].contains(&spec.name)
+}
 
 /// Names a row of `quarantine`: a hash of the message id and the position.
 pub const ROW_ID: &str = "row_id";
@@ -114,6 +151,29 @@ pub const MESSAGE_ID: &str = "message_id";
 pub const EDGE_ID: &str = "edge_id";
 /// Where in the total order the calls stand that set the traits of a row of `persons`.
 pub const TRAITS_PLACES: &str = "traits_places";
+
+/// Among events of a person at the very same timestamp, the place of this one in the total order.
+pub const PLACE: &str = "place";
+/// One bit a day, in `activity`.
+pub const DAYS: &str = "days";
+/// The date of the lowest bit of [`DAYS`].
+pub const FIRST_DAY: &str = "first_day";
+/// The time zone of these dates.
+pub const DAYS_TIMEZONE: &str = "days_timezone";
+/// How often it happened, in `activity`.
+pub const TIMES: &str = "times";
+/// When it first happened, in `activity`.
+pub const FIRST_AT: &str = "first_at";
+/// Which part of a derived table the file is: the persons whose keys lie in this range.
+pub const BUCKET: &str = "bucket";
+/// Into how many ranges the keys of persons are cut.
+pub const BUCKETS: &str = "buckets";
+/// Up to which ingest commit a part of a derived table has taken in `events`.
+pub const COVERS: &str = "covers";
+/// Up to which commit to `identities` its keys are resolved.
+pub const TIES: &str = "ties";
+/// How many persons a part has.
+pub const PART_PERSONS: &str = "part_persons";
 
 /// The hash of an id in `kept_out`.
 pub const KEPT_OUT_HASH: &str = "hash";
@@ -234,6 +294,72 @@ const PERSONS_COLUMNS: &[Column] = &[
         "For each trait the place of its call in the order of events: JSON as text.",
     ),
     column(columns::INGEST_SEQ, ColumnType::Int64, false, "The newest ingest commit that the row has taken in."),
+];
+
+// What each file of a derived table says of itself: the same in every row, so that its bounds in the log say it too.
+const BUCKET_COLUMN: Column = column(
+    BUCKET,
+    ColumnType::Int32,
+    false,
+    "The part of the month that the row is in: the number of its key's range, in the order of keys.",
+);
+const BUCKETS_COLUMN: Column =
+    column(BUCKETS, ColumnType::Int32, false, "Into how many equal ranges of keys the month is cut: a power of two.");
+const COVERS_COLUMN: Column =
+    column(COVERS, ColumnType::Int64, false, "The ingest commit up to which the part has taken in `events`.");
+const TIES_COLUMN: Column =
+    column(TIES, ColumnType::Int64, false, "The commit to `identities` up to which its keys are resolved.");
+const PART_PERSONS_COLUMN: Column = column(PART_PERSONS, ColumnType::Int64, false, "How many persons the part has.");
+
+const PERSON_RESOLVED: Column =
+    column(columns::PERSON_KEY, ColumnType::Int64, false, "The key of the person, by the ties up to `ties`.");
+const MONTH_OF_EVENTS: Column =
+    column(columns::MONTH, ColumnType::Utf8, false, "`YYYY-MM` of the events' `timestamp` in UTC: the partition.");
+
+const SEQUENCES_COLUMNS: &[Column] = &[
+    PERSON_RESOLVED,
+    column(columns::TIMESTAMP, ColumnType::Timestamp, false, "When it happened; UTC, microseconds."),
+    column(
+        PLACE,
+        ColumnType::Int32,
+        false,
+        "0, or the place in the total order among several events of the person at the same microsecond.",
+    ),
+    column(columns::EVENT, ColumnType::Utf8, false, "The event's name, as in `events`."),
+    column(columns::NAMESPACE, ColumnType::Utf8, false, "As in `events`."),
+    column(columns::CHANNEL, ColumnType::Utf8, true, "As in `events`."),
+    column(columns::UTM_SOURCE, ColumnType::Utf8, true, "As in `events`."),
+    column(columns::BROWSER, ColumnType::Utf8, true, "As in `events`."),
+    column(columns::OS, ColumnType::Utf8, true, "As in `events`."),
+    column(columns::DEVICE_TYPE, ColumnType::Utf8, true, "As in `events`."),
+    column(columns::COUNTRY, ColumnType::Utf8, true, "As in `events`."),
+    BUCKET_COLUMN,
+    BUCKETS_COLUMN,
+    COVERS_COLUMN,
+    TIES_COLUMN,
+    PART_PERSONS_COLUMN,
+    MONTH_OF_EVENTS,
+];
+
+const ACTIVITY_COLUMNS: &[Column] = &[
+    PERSON_RESOLVED,
+    column(columns::EVENT, ColumnType::Utf8, false, "The event's name, as in `events`."),
+    column(
+        DAYS,
+        ColumnType::Int32,
+        false,
+        "Bit n (of 32, the lowest is 0) is set if it happened on the n-th day after `first_day`.",
+    ),
+    column(TIMES, ColumnType::Int64, false, "How often it happened in the month."),
+    column(FIRST_AT, ColumnType::Timestamp, false, "When it first happened in the month; UTC, microseconds."),
+    column(FIRST_DAY, ColumnType::Date32, false, "The date, in `days_timezone`, on which the month began in UTC."),
+    column(DAYS_TIMEZONE, ColumnType::Utf8, false, "The IANA time zone of the days: the project's when it was built."),
+    BUCKET_COLUMN,
+    BUCKETS_COLUMN,
+    COVERS_COLUMN,
+    TIES_COLUMN,
+    PART_PERSONS_COLUMN,
+    MONTH_OF_EVENTS,
 ];
 
 impl TableSpec {

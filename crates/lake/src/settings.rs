@@ -70,7 +70,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Each field is one guard of "exactly once"; a fault test counts only if it fails with its guard off.
+/// Each field is one guard of "exactly once", or of derived tables saying what `events` says; a fault test counts only if
+/// it fails with its guard off.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guards {
@@ -88,6 +89,18 @@ pub struct Guards {
     pub commit_token: bool,
     /// Look for the row ids of quarantine and the edge ids of identities before adding them.
     pub row_ids: bool,
+    /// Add a part of a derived table only if nobody else has added it.
+    pub derived_alone: bool,
+    /// Use a part of a derived table only if it covers nothing that the view lacks.
+    pub derived_covers: bool,
+    /// Leave persons whose ties have changed to `events`.
+    pub derived_touched: bool,
+    /// Leave persons to `events` who have a later row at the very timestamp of an earlier one.
+    pub derived_places: bool,
+    /// Read rows from `events` that a part does not cover yet.
+    pub derived_late: bool,
+    /// Use no part of a derived table that an erase has not been through yet.
+    pub derived_erased: bool,
 }
 
 impl Default for Guards {
@@ -100,6 +113,12 @@ impl Default for Guards {
             same_snapshot: true,
             commit_token: true,
             row_ids: true,
+            derived_alone: true,
+            derived_covers: true,
+            derived_touched: true,
+            derived_places: true,
+            derived_late: true,
+            derived_erased: true,
         }
     }
 }

@@ -70,6 +70,28 @@ impl Table {
     /// [`LakeError::Newer`] if a newer version made it, before anything is written; [`LakeError::Damaged`] if its log
     /// cannot be read, or is gone while its files are not; [`LakeError::Storage`].
     pub async fn open(store: Arc<dyn ObjectStore>, url: Url, spec: &'static TableSpec) -> Result<Self, LakeError> {
+        let made = Self::find_or(store, url, spec, true).await?;
+        made.ok_or_else(|| LakeError::damaged(spec.name, "the table was not made"))
+    }
+
+    /// Opens the table at `url` as [`Self::open`] does; `None` if nobody has made it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn find(
+        store: Arc<dyn ObjectStore>,
+        url: Url,
+        spec: &'static TableSpec,
+    ) -> Result<Option<Self>, LakeError> {
+        Self::find_or(store, url, spec, false).await
+    }
+
+    async fn find_or(
+        store: Arc<dyn ObjectStore>,
+        url: Url,
+        spec: &'static TableSpec,
+        make: bool,
+    ) -> Result<Option<Self>, LakeError> {
         let path = url.path().trim_matches('/').to_owned();
         let failed = |error| LakeError::of_delta(path.as_str(), error);
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(failed)?;
@@ -84,6 +106,9 @@ impl Table {
                 let detail = format!("there is no log, but there are files ({file}): a new table would hide them");
                 return Err(LakeError::damaged(path, detail));
             }
+            if !make {
+                return Ok(None);
+            }
             let made = create(&delta, spec).await;
             // Whatever became of it: another process may have been faster, or the answer may have been lost.
             if let Err(error) = delta.load().await {
@@ -91,14 +116,14 @@ impl Table {
             }
         }
         check_layout(&delta, &path)?;
-        Ok(Self {
+        Ok(Some(Self {
             spec,
             path,
             log_store: delta.log_store(),
             newest: tokio::sync::Mutex::new(Newest::new(delta)),
             commits: Mutex::new(BTreeMap::new()),
             transactions: tokio::sync::Mutex::new(Transactions::default()),
-        })
+        }))
     }
 
     /// What kind of table it is.

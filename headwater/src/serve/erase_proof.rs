@@ -157,9 +157,15 @@ async fn no_byte_of_the_folder_holds_a_mark_of_an_erased_person_and_all_others_a
     let shop = control.lake.project(&project()).await.unwrap();
     let now = crate::clock::now();
     let all: Vec<u32> = (0..PERSONS).collect();
-    let settings = MaintenanceSettings { small_files: 4, checkpoint_commits: 4, ..MaintenanceSettings::default() };
+    let settings = MaintenanceSettings {
+        small_files: 4,
+        checkpoint_commits: 4,
+        derived_every: Duration::ZERO,
+        bucket_rows: 300,
+        ..MaintenanceSettings::default()
+    };
 
-    // 600 are stored, in files that were merged, with persons built and checkpoints written.
+    // 600 are stored, in files that were merged, with persons, sequences and activity built and checkpoints written.
     for some in all[..600].chunks(50) {
         control.queue.send(vec![message(some, now)]).await.unwrap();
         control.flush(&project()).await.unwrap();
@@ -183,6 +189,9 @@ async fn no_byte_of_the_folder_holds_a_mark_of_an_erased_person_and_all_others_a
         found.iter().any(|place| place.contains(".letters")) || found.iter().any(|place| place.contains(".segment"))
     );
     assert!(found.iter().any(|place| place.contains("_delta_log")) && found.len() > 20, "{found:?}");
+    for table in ["/sequences/month=", "/activity/month="] {
+        assert!(found.iter().any(|place| place.contains(table)), "{found:?}");
+    }
     let before = shop.read(At::Latest).await.unwrap().versions.events;
 
     // Some alone, the others together.

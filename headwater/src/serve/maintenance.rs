@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_model::ProjectId;
 use lake::Lake;
 use lake::maintenance::MaintenanceSettings;
 
@@ -34,10 +35,18 @@ pub(crate) async fn run(lake: Arc<Lake>, control: Arc<LocalControl>, interval: D
                 let cause = problem.cause.as_deref().unwrap_or_default();
                 tracing::warn!(project = %id, cause, "an erase could not be finished yet");
             }
+            let settings = MaintenanceSettings { timezone: timezone(&control, &id), ..settings.clone() };
             // What it did is logged by the lake, step by step.
             if let Err(error) = async { lake.project(&id).await?.maintain(&settings).await }.await {
                 tracing::warn!(project = %id, %error, "maintenance failed");
             }
         }
     }
+}
+
+/// The time zone of a project; `None` if nobody can say now.
+fn timezone(control: &LocalControl, id: &ProjectId) -> Option<String> {
+    let directory = control.directory.get().ok()?;
+    let project = directory.projects().iter().find(|project| project.id == *id)?;
+    Some(project.timezone.clone())
 }

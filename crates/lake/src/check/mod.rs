@@ -8,6 +8,7 @@ mod files;
 mod ids;
 mod ledger;
 mod log;
+mod parts;
 mod rows;
 
 use std::sync::Arc;
@@ -120,7 +121,9 @@ impl ProjectLake {
         let unfinished_erasures = self.erasures().await?.len() as u64;
         let mut report = CheckReport { unfinished_erasures, ..CheckReport::default() };
         let mut whole_logs = Vec::new();
-        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out] {
+        let made = self.derived.all().await?;
+        let fixed = [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out];
+        for table in fixed.into_iter().chain(&made) {
             match log::hole(table).await? {
                 Some(hole) => report.damage.push(hole),
                 None => whole_logs.push(table),
@@ -149,6 +152,9 @@ impl ProjectLake {
                 erased: checked.erased,
             });
             let whole = files::check(&checked, &mut report.damage).await?;
+            if schema::is_derived(table.spec()) {
+                parts::check(self, &checked, &mut report.damage).await?;
+            }
             if depth == Depth::Rows {
                 rows::check(&checked, &whole, &mut report.damage).await?;
             }

@@ -13,7 +13,7 @@ use crate::column;
 use crate::error::LakeError;
 use crate::files::DataFile;
 use crate::rows::{Wanted, read};
-use crate::schema::EVENTS;
+use crate::schema::{EVENTS, FIRST_AT, is_derived};
 
 /// Notes at most one damage a kind and file: a wrong file is usually wrong in many rows.
 pub(super) async fn check(
@@ -60,8 +60,11 @@ async fn check_file(checked: &Checked, file: &DataFile) -> Result<Wrong, LakeErr
         check_sequence(checked, &batch, &mut wrong)?;
         if checked.table.spec().name == EVENTS.name {
             check_events(file, &batch, &mut wrong)?;
-            order.check(&batch, &mut wrong)?;
         }
+        if is_derived(checked.table.spec()) {
+            check_part(file, &batch, &mut wrong)?;
+        }
+        order.check(checked.table.spec().order, &batch, &mut wrong)?;
     }
     if file.rows.is_some_and(|expect| expect != rows) {
         wrong.note(DamageKind::RowCount, "its pages hold other rows than its footer says");
@@ -120,6 +123,24 @@ fn check_events(file: &DataFile, batch: &RecordBatch, wrong: &mut Wrong) -> Resu
     Ok(())
 }
 
+/// Rows of a part of a derived table: of its month, and of persons in its range of keys.
+fn check_part(file: &DataFile, batch: &RecordBatch, wrong: &mut Wrong) -> Result<(), LakeError> {
+    let Some(part) = &file.bounds.part else {
+        wrong.note(DamageKind::Row, "the log does not say which part it is");
+        return Ok(());
+    };
+    let keys = column::long(batch, columns::PERSON_KEY)?;
+    if !keys.values().iter().all(|key| part.bucket.holds(*key)) {
+        wrong.note(DamageKind::Row, "a person whose key is of another part");
+    }
+    let when = if batch.column_by_name(FIRST_AT).is_some() { FIRST_AT } else { columns::TIMESTAMP };
+    let timestamps = column::instant(batch, when)?.values();
+    if !timestamps.iter().all(|at| file.month.as_deref().is_some_and(|month| Timestamp(*at).month() == month)) {
+        wrong.note(DamageKind::Month, "a row of another month");
+    }
+    Ok(())
+}
+
 /// Follows the order of rows over the batches of a file.
 #[derive(Default)]
 struct Order {
@@ -128,11 +149,11 @@ struct Order {
 }
 
 impl Order {
-    fn check(&mut self, batch: &RecordBatch, wrong: &mut Wrong) -> Result<(), LakeError> {
-        let keys = [columns::EVENT, columns::PERSON_KEY, columns::TIMESTAMP]
-            .iter()
-            .filter_map(|name| batch.column_by_name(name).cloned())
-            .collect::<Vec<_>>();
+    fn check(&mut self, order: &[&str], batch: &RecordBatch, wrong: &mut Wrong) -> Result<(), LakeError> {
+        let keys = order.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect::<Vec<_>>();
+        if keys.is_empty() {
+            return Ok(());
+        }
         let converter = match &mut self.converter {
             Some(converter) => converter,
             none => {
@@ -146,7 +167,7 @@ impl Order {
             _ => true,
         };
         if !continues || !rows.iter().is_sorted() {
-            wrong.note(DamageKind::Order, "rows are not sorted by event, person and time");
+            wrong.note(DamageKind::Order, &format!("rows are not sorted by {}", order.join(", ")));
         }
         if let Some(last) = rows.iter().next_back() {
             self.last = Some(last.owned());

@@ -29,6 +29,8 @@ use crate::tables::Table;
 
 /// Larger files are put in parts of this size.
 const PUT_AT_ONCE_BYTES: usize = 16 * 1024 * 1024;
+/// The largest dictionary of the keys of persons: a million of them.
+const LARGEST_KEYS_BYTES: usize = 8 * 1024 * 1024;
 /// Columns whose values hardly ever repeat: a dictionary would be built for nothing.
 const DISTINCT: &[&str] =
     &[columns::EVENT_ID, columns::PROPERTIES, columns::TRAITS, "row_id", "edge_id", "message_id", "original", "sha256"];
@@ -149,6 +151,13 @@ pub(crate) fn properties(spec: &TableSpec, zstd_level: i32) -> WriterProperties 
                 .set_column_dictionary_enabled(path(), false)
                 .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
         }
+        // In a derived table a person's rows follow each other: one number of a dictionary, many times.
+        if column.name == columns::PERSON_KEY && schema::is_derived(spec) {
+            builder = builder
+                .set_column_dictionary_enabled(path(), true)
+                .set_column_encoding(path(), Encoding::PLAIN)
+                .set_column_dictionary_page_size_limit(path(), LARGEST_KEYS_BYTES);
+        }
         // All rows of a request share it, wherever the order of the file has put them.
         if column.name == columns::RECEIVED_AT {
             builder = builder.set_column_dictionary_enabled(path(), true);
@@ -158,7 +167,7 @@ pub(crate) fn properties(spec: &TableSpec, zstd_level: i32) -> WriterProperties 
         }
         builder = builder.set_column_statistics_enabled(path(), bounds_of(spec, column.name));
     }
-    if spec.name == schema::EVENTS.name {
+    if !spec.order.is_empty() {
         builder = builder.set_sorting_columns(Some(sorting(spec)));
     }
     builder.build()
@@ -177,9 +186,9 @@ fn bounds_of(spec: &TableSpec, column: &str) -> EnabledStatistics {
 
 /// `events` files are sorted by event, person, time: an event filter prunes, and a person's events are a run.
 fn sorting(spec: &TableSpec) -> Vec<SortingColumn> {
-    let place = |name| spec.columns.iter().position(|column| column.name == name);
-    [columns::EVENT, columns::PERSON_KEY, columns::TIMESTAMP]
-        .into_iter()
+    let place = |name: &&str| spec.columns.iter().position(|column| column.name == *name);
+    spec.order
+        .iter()
         .filter_map(place)
         .filter_map(|place| i32::try_from(place).ok())
         .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })

@@ -98,6 +98,10 @@ fn bounds(column: &ArrayRef) -> Option<Bounds> {
             let column = column.as_primitive::<Int64Type>();
             Some(Bounds::Number(min(column)?, max(column)?))
         }
+        DataType::Int32 => {
+            let column = column.as_primitive::<Int32Type>();
+            Some(Bounds::Number(min(column)?.into(), max(column)?.into()))
+        }
         DataType::Date32 => {
             let column = column.as_primitive::<Date32Type>();
             Some(Bounds::Date(min(column)?, max(column)?))
@@ -122,7 +126,8 @@ fn bounds(column: &ArrayRef) -> Option<Bounds> {
     }
 }
 
-fn date(days: i32) -> Value {
+/// A date as the log has it.
+pub(crate) fn date(days: i32) -> Value {
     let (year, month, day) = Timestamp(i64::from(days) * 86_400_000_000).civil();
     Value::from(format!("{year:04}-{month:02}-{day:02}"))
 }
@@ -176,6 +181,8 @@ mod tests {
         let instants = TimestampMicrosecondArray::from(vec![0, 1_500]).with_timezone("UTC");
         check(Arc::new(instants), "1970-01-01T00:00:00Z", "1970-01-01T00:00:00.001500Z");
         check(Arc::new(StringArray::from(vec!["b", "a"])), "a", "b");
+        let numbers: ArrayRef = Arc::new(arrow::array::Int32Array::from(vec![7, -3]));
+        assert_eq!(bounds(&numbers).map(Bounds::into_values), Some((Value::from(-3), Value::from(7))));
         let numbered = DictionaryArray::<Int32Type>::from_iter([Some("c"), Some("b"), None, Some("a")]);
         check(Arc::new(numbered.slice(0, 3)), "b", "c");
         assert!(bounds(&(Arc::new(StringArray::from(vec![None::<&str>])) as ArrayRef)).is_none());

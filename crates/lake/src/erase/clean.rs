@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::ErasedTable;
 use crate::error::LakeError;
 use crate::files::{Bounds, DataFile};
-use crate::person::{PersonIds, has_rows};
+use crate::person::{Whose, has_rows};
 use crate::tables::Table;
 
 /// How many objects are dealt with at a time.
@@ -32,7 +32,7 @@ const SLOWEST_WRITER_MILLIS: i64 = 2 * 3_600_000;
 pub(super) async fn table(
     table: &Arc<Table>,
     done: &mut ErasedTable,
-    person: &PersonIds,
+    whose: &Whose,
     now: Timestamp,
 ) -> Result<(), LakeError> {
     let failed = |error| LakeError::of_delta(table.path(), error);
@@ -65,7 +65,7 @@ pub(super) async fn table(
     for object in stray {
         // A file that no commit names may be somebody's who is about to commit it, unless it holds what no commit can
         // add any more.
-        if removed.contains(object.location.as_ref()) || holds(table, object, person).await? {
+        if removed.contains(object.location.as_ref()) || holds(table, object, whose).await? {
             gone.push(object.location.clone());
         }
     }
@@ -115,7 +115,7 @@ fn log_file(object: &ObjectMeta) -> Option<(u64, bool, &ObjectMeta)> {
 }
 
 /// Whether a file that no commit names has rows of the person; one that is not whole says nothing.
-async fn holds(table: &Table, object: &ObjectMeta, person: &PersonIds) -> Result<bool, LakeError> {
+async fn holds(table: &Table, object: &ObjectMeta, whose: &Whose) -> Result<bool, LakeError> {
     let file = DataFile {
         path: object.location.to_string(),
         bytes: object.size,
@@ -124,7 +124,7 @@ async fn holds(table: &Table, object: &ObjectMeta, person: &PersonIds) -> Result
         month: None,
         bounds: Bounds::default(),
     };
-    match has_rows(table, &file, person).await {
+    match has_rows(table, &file, whose).await {
         Err(LakeError::Damaged { .. } | LakeError::Shape(_)) => Ok(false),
         other => other,
     }

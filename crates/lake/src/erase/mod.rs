@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin   request (a file)  -> kept out: what ingest gets of the person from now on is not stored
-//! finish  events, identities, quarantine, persons: rewritten, one commit a table
+//! finish  events, identities, quarantine, persons, sequences, activity: rewritten, one commit a table
 //!         -> readers of before are waited for -> checkpoint, log entries, files of before -> kept out until now
 //!         -> the receipt is kept -> the request is deleted
 //! ```
@@ -12,7 +12,11 @@
 //!
 //! - The list of who is kept out is written before the tables are. Every table is committed to, also where nothing is
 //!   removed: whoever decided what to write before that has to decide again, and then sees the list.
-//! - `events` comes before `persons`: a build of `persons` that read the events of before is refused.
+//! - `events` comes before what is made from it (`persons`, `sequences`, `activity`): a build that read the events of
+//!   before is refused.
+//! - `sequences` and `activity` name nobody: their rows are found by the keys of the events that were removed and of all
+//!   who were ever tied to them, which are written down beside the request before events and ties go. Where others have
+//!   rows under one of these keys the part goes as a whole, and is made anew.
 //! - A version of before is refused (`version_gone`) from the commit on, and only then do its files go.
 
 mod clean;
@@ -22,19 +26,25 @@ mod request;
 mod rewrite;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deltalake_core::DeltaTable;
-use event_model::EventId;
+use event_model::{EventId, KeyMap, PersonKey};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::kept_out::KeptOut;
 pub use self::request::Erasure;
+use self::rewrite::Erasing;
 use crate::error::LakeError;
+use crate::files::FileList;
+use crate::ids::list;
 use crate::maintenance::MaintenanceSettings;
-use crate::person::{PersonIds, belongs};
+use crate::person::{PersonIds, Whose, belongs};
 use crate::project::ProjectLake;
-use crate::schema::EVENTS;
+use crate::read::ties;
+use crate::schema::{EVENTS, IDENTITIES};
 use crate::tables::Table;
 
 /// The application id whose version is the oldest version of the table that may be read: the one that the last erase
@@ -165,16 +175,32 @@ impl ProjectLake {
             return Ok(receipts::get(self, erasure.name()).await?.unwrap_or(receipt));
         }
         self.keep_out(erasure).await?;
+        let mut whose = Whose::of(&erasure.ids);
+        whose.keys.extend(request::keys(self, erasure).await?);
+        let mut erasing = Erasing { erasure, whose, events_version: None };
+        let mut tables: Vec<Arc<Table>> = Vec::new();
         for spec in belongs::TABLES {
-            let table = self.table_of_persons(spec.name);
-            receipt.tables.push(rewrite::table(self, table, &erasure.ids, settings).await?);
+            if spec.name == IDENTITIES.name {
+                self.close_keys(&mut erasing).await?;
+            }
+            tables.push(Arc::clone(self.table_of_persons(spec.name)));
+            let done = rewrite::table(self, self.table_of_persons(spec.name), &mut erasing, settings).await?;
+            if spec.name == EVENTS.name {
+                erasing.events_version = Some(done.version);
+            }
+            receipt.tables.push(done);
+        }
+        // Made if need be: a build that has read the events of before must find that it is too late.
+        for spec in belongs::DERIVED {
+            let table = self.derived.open(spec).await?;
+            receipt.tables.push(rewrite::table(self, &table, &mut erasing, settings).await?);
+            tables.push(table);
         }
         // What the log of events says of messages must be in the ledger before entries go.
         self.roll_ledger().await?;
-        for done in &mut receipt.tables {
-            let table = self.table_of_persons(&done.table);
+        for (done, table) in receipt.tables.iter_mut().zip(&tables) {
             self.reader.wait_for_readers(table, done.version, READER_GRACE).await?;
-            clean::table(table, done, &erasure.ids, self.settings.clock.now()).await?;
+            clean::table(table, done, &erasing.whose, self.settings.clock.now()).await?;
         }
         receipt.unreadable_messages = rewrite::unreadable_messages(&self.quarantine).await?;
         let until = (!erasure.forbid).then(|| self.settings.clock.now());
@@ -186,6 +212,18 @@ impl ProjectLake {
         request::delete(self, erasure).await?;
         tracing::info!(project = %self.id, erasure = erasure.name(), rows = receipt.rows(), "a person was erased");
         Ok(receipt)
+    }
+
+    /// Adds the keys of all who were ever one person with somebody whose key is known: a derived table that was made then
+    /// has the rows under one of these. Before the ties are erased, which are the only ones to tell.
+    async fn close_keys(&self, erasing: &mut Erasing<'_>) -> Result<(), LakeError> {
+        let snapshot = self.identities.refresh().await?;
+        let files = list(&self.identities, &snapshot, &FileList::default())?;
+        let ties = ties(&self.identities.object_store(), &files).await?;
+        let ever = KeyMap::ever_tied(ties.iter().map(|(tie, _)| tie));
+        let ids = erasing.whose.keys.iter().flat_map(|key| ever.ids(ever.resolve(PersonKey(*key))));
+        let closed: BTreeSet<i64> = ids.map(|id| id.key().0).collect();
+        request::add_keys(self, erasing.erasure, &mut erasing.whose.keys, closed).await
     }
 
     /// Finishes what is recorded; returns what was done.

@@ -1,4 +1,9 @@
 //! The request of an erase: a file beside the tables, because it names the person, and has to vanish whole when done.
+//!
+//! Beside it lie the keys under which derived tables have rows of the person, as far as they were found: once the events
+//! are gone nobody can find them again. Each process that finds some writes a file of its own, so that none is lost.
+
+use std::collections::BTreeSet;
 
 use event_model::Timestamp;
 use futures::TryStreamExt;
@@ -101,11 +106,69 @@ pub(super) async fn list(project: &ProjectLake) -> Result<Vec<Erasure>, LakeErro
     Ok(erasures)
 }
 
+/// Adds keys to those that are known, and writes down what is new.
+pub(super) async fn add_keys(
+    project: &ProjectLake,
+    erasure: &Erasure,
+    known: &mut BTreeSet<i64>,
+    found: BTreeSet<i64>,
+) -> Result<(), LakeError> {
+    let new: Vec<i64> = found.into_iter().filter(|key| !known.contains(key)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let path = folder(project).join(format!("{}-{}.keys", erasure.name, token()));
+    let failed = |error: StoreError| LakeError::storage(path.to_string(), error);
+    let bytes = serde_json::to_vec(&new).map_err(|error| LakeError::storage(path.to_string(), error))?;
+    project.store.put(&path, bytes.into()).await.map_err(failed)?;
+    known.extend(new);
+    Ok(())
+}
+
+/// The keys that were written down.
+pub(super) async fn keys(project: &ProjectLake, erasure: &Erasure) -> Result<BTreeSet<i64>, LakeError> {
+    let mut keys = BTreeSet::new();
+    for path in key_files(project, erasure).await? {
+        let failed = |error: StoreError| LakeError::storage(path.to_string(), error);
+        let bytes = match project.store.get(&path).await {
+            Ok(found) => found.bytes().await.map_err(failed)?,
+            // Another process has finished it.
+            Err(StoreError::NotFound { .. }) => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        let found: Vec<i64> = serde_json::from_slice(&bytes)
+            .map_err(|error| LakeError::damaged(path.to_string(), format!("not the keys of an erase: {error}")))?;
+        keys.extend(found);
+    }
+    Ok(keys)
+}
+
+async fn key_files(project: &ProjectLake, erasure: &Erasure) -> Result<Vec<Path>, LakeError> {
+    let folder = folder(project);
+    let mut listed = project.store.list(Some(&folder));
+    let mut paths = Vec::new();
+    let is_of = |path: &Path| {
+        let name = path.filename().unwrap_or_default();
+        path.extension() == Some("keys") && name.strip_prefix(erasure.name()).is_some_and(|rest| rest.starts_with('-'))
+    };
+    loop {
+        match listed.try_next().await {
+            Ok(Some(object)) => paths.extend(is_of(&object.location).then_some(object.location)),
+            Ok(None) | Err(StoreError::NotFound { .. }) => return Ok(paths),
+            Err(error) => return Err(LakeError::storage(folder.to_string(), error)),
+        }
+    }
+}
+
 /// Forgets it: it is finished.
 pub(super) async fn delete(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
-    let path = path(project, &erasure.name);
-    match project.store.delete(&path).await {
-        Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-        Err(error) => Err(LakeError::storage(path.to_string(), error)),
+    let mut paths = key_files(project, erasure).await?;
+    paths.push(path(project, &erasure.name));
+    for path in paths {
+        match project.store.delete(&path).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(LakeError::storage(path.to_string(), error)),
+        }
     }
+    Ok(())
 }

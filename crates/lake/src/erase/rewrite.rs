@@ -4,7 +4,7 @@
 //! again, so beside busy writers a try costs what is new. A file with rows of the person that another rewrite has
 //! merged away meanwhile is found again in what it was merged into.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch};
@@ -17,19 +17,20 @@ use event_model::{EventId, Timestamp, columns};
 use futures::TryStreamExt;
 use serde_json::Value;
 
-use super::{ERASED_ROWS, ErasedTable, READABLE_FROM, erased_rows, hidden, is_events, kept_out};
+use super::{ERASED_ROWS, ErasedTable, Erasure, READABLE_FROM, erased_rows, hidden, is_events, kept_out, request};
 use crate::column;
 use crate::commit::{self, Outcome, Request, says};
+use crate::derived::{EVENTS_READABLE_FROM, Part, seen_erase};
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::ids::{ids, list};
 use crate::maintenance::MaintenanceSettings;
 use crate::maintenance::output::Output;
 use crate::maintenance::rewrite::APPLICATION;
-use crate::person::{PersonIds, belongs};
+use crate::person::{Whose, belongs};
 use crate::project::ProjectLake;
 use crate::rows::{Wanted, read};
-use crate::schema::QUARANTINE;
+use crate::schema::{QUARANTINE, is_derived};
 use crate::tables::{Table, version_of};
 
 /// An append between look and commit takes milliseconds, and they come at most once a second a writer.
@@ -43,6 +44,14 @@ struct Cleaned {
     rows: u64,
 }
 
+/// What an erase knows of whose rows it looks for, and learns on its way.
+pub(super) struct Erasing<'a> {
+    pub(super) erasure: &'a Erasure,
+    pub(super) whose: Whose,
+    /// The version of `events` that the erase made, once it has.
+    pub(super) events_version: Option<u64>,
+}
+
 /// Erases the person's rows from one table.
 ///
 /// # Errors
@@ -50,7 +59,7 @@ struct Cleaned {
 pub(super) async fn table(
     project: &ProjectLake,
     table: &Arc<Table>,
-    person: &PersonIds,
+    erasing: &mut Erasing<'_>,
     settings: &MaintenanceSettings,
 ) -> Result<ErasedTable, LakeError> {
     let mut report = ErasedTable { table: table.spec().name.into(), ..ErasedTable::default() };
@@ -63,7 +72,7 @@ pub(super) async fn table(
             if !searched.contains_key(&file.path) {
                 report.files_searched += 1;
                 report.bytes_scanned += file.bytes;
-                let cleaned = clean(project, table, file, person, settings).await?;
+                let cleaned = clean(project, table, file, erasing, settings).await?;
                 searched.insert(file.path.clone(), cleaned);
             }
         }
@@ -81,13 +90,18 @@ pub(super) async fn table(
         let version = version_of(&snapshot, table.path())? + 1;
         let last = table.transaction(&snapshot, APPLICATION).await?.unwrap_or(0);
         let erased = erased_rows(table, &snapshot).await? + report.rows;
+        let mut transactions = vec![
+            (APPLICATION.to_owned(), last + 1),
+            (READABLE_FROM.to_owned(), i64::try_from(version).unwrap_or(i64::MAX)),
+            (ERASED_ROWS.to_owned(), i64::try_from(erased).unwrap_or(i64::MAX)),
+        ];
+        if is_derived(table.spec()) {
+            let seen = seen_erase(table, &snapshot).await?.max(erasing.events_version.unwrap_or(0));
+            transactions.push((EVENTS_READABLE_FROM.to_owned(), i64::try_from(seen).unwrap_or(i64::MAX)));
+        }
         let request = Request {
             actions,
-            transactions: vec![
-                (APPLICATION.to_owned(), last + 1),
-                (READABLE_FROM.to_owned(), i64::try_from(version).unwrap_or(i64::MAX)),
-                (ERASED_ROWS.to_owned(), i64::try_from(erased).unwrap_or(i64::MAX)),
-            ],
+            transactions,
             operation: DeltaOperation::Delete { predicate: None },
             says: says([("kind", Value::from("erase")), ("rows", Value::from(report.rows))]),
         };
@@ -107,24 +121,30 @@ async fn clean(
     project: &ProjectLake,
     table: &Arc<Table>,
     file: &Arc<DataFile>,
-    person: &PersonIds,
+    erasing: &mut Erasing<'_>,
     settings: &MaintenanceSettings,
 ) -> Result<Option<Cleaned>, LakeError> {
-    if !crate::person::has_rows(table, file, person).await? {
+    // Where others have rows under one of the keys, a part that says that it has everybody of its range may be wrong, also
+    // one without any of these rows: with the ties goes what told whose they are.
+    let is_theirs = |part: &Part| erasing.whose.keys.iter().any(|key| part.bucket.holds(*key));
+    let is_gone = !erasing.whose.is_alone() && file.bounds.part.as_deref().is_some_and(is_theirs);
+    if !is_gone && !crate::person::has_rows(table, file, &erasing.whose).await? {
         return Ok(None);
     }
     // One file in place of one: its rows keep their order.
     let settings = MaintenanceSettings { target_bytes: u64::MAX, ..settings.clone() };
-    let (work_table, file, person) = (Arc::clone(table), Arc::clone(file), person.clone());
+    let (work_table, file, whose) = (Arc::clone(table), Arc::clone(file), erasing.whose.clone());
     let runtime = tokio::runtime::Handle::current();
     // Encoding is work for a processor: it must not hold up a thread that answers requests.
     let work = tokio::task::spawn_blocking(move || {
-        runtime.block_on(async move { write(&work_table, &file, &person, &settings).await })
+        runtime.block_on(async move { write(&work_table, &file, &whose, &settings).await })
     });
     let written = work.await.map_err(|error| LakeError::storage(table.path(), error))?;
-    let (cleaned, events) = written?;
-    // Before the commit that removes the rows: a crash in between must not lose what makes a retry a duplicate.
+    let (cleaned, events, keys) = written?;
+    // Before the commit that removes the rows: a crash in between must not lose what makes a retry a duplicate, nor under
+    // whose key derived tables have them.
     kept_out::add_events(project, &events).await?;
+    request::add_keys(project, erasing.erasure, &mut erasing.whose.keys, keys).await?;
     Ok(Some(cleaned))
 }
 
@@ -134,15 +154,18 @@ type ErasedEvent = (u128, Timestamp);
 async fn write(
     table: &Arc<Table>,
     file: &DataFile,
-    person: &PersonIds,
+    whose: &Whose,
     settings: &MaintenanceSettings,
-) -> Result<(Cleaned, Vec<ErasedEvent>), LakeError> {
+) -> Result<(Cleaned, Vec<ErasedEvent>, BTreeSet<i64>), LakeError> {
     let spec = table.spec();
+    // Where under one of the keys there may be rows of others too, the part is not whole without them: it is made anew.
+    let is_kept = !is_derived(spec) || whose.is_alone();
+    let mut keys = BTreeSet::new();
     let mut output = Output::new(Arc::clone(table), file.month.clone(), false, settings);
     let (mut rows, mut events) = (0, Vec::new());
     let mut batches = read(table.object_store(), file, Wanted::default()).await?;
     while let Some(batch) = batches.try_next().await? {
-        let theirs = belongs::mask(spec, &batch, person)?;
+        let theirs = belongs::mask(spec, &batch, whose)?;
         rows += theirs.true_count() as u64;
         if spec.name == QUARANTINE.name {
             output.write(&emptied(&batch, &theirs)?).await?;
@@ -153,10 +176,14 @@ async fn write(
             let received = column::instant(&gone, columns::RECEIVED_AT)?.values();
             let ids = ids(column::bytes(&gone, columns::EVENT_ID)?)?;
             events.extend(ids.into_iter().zip(received.iter().map(|received| Timestamp(*received))));
+            keys.extend(column::long(&gone, columns::PERSON_KEY)?.values());
+        }
+        if !is_kept {
+            continue;
         }
         output.write(&filter_record_batch(&batch, &not(&theirs)?)?).await?;
     }
-    Ok((Cleaned { add: output.close().await?, rows }, events))
+    Ok((Cleaned { add: output.close().await?, rows }, events, keys))
 }
 
 /// Rows of quarantine without what the client sent, and without the event's id. The rest stays: the ledger counts it,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deltalake_core::kernel::Add;
-use event_model::columns;
 
 use super::choose::{Group, groups};
 use super::output::Output;
@@ -13,7 +12,6 @@ use super::{Done, MaintenanceSettings, Step, k_way, sizes, unless_damaged};
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::rows::{Wanted, read};
-use crate::schema::EVENTS;
 use crate::settings::Guards;
 use crate::tables::Table;
 
@@ -45,7 +43,8 @@ async fn merge(table: &Arc<Table>, group: Group, settings: &MaintenanceSettings)
     }
     let remove = group.files.iter().map(|file| file.path.clone()).collect();
     let (bytes_added, files_added) = (sizes(&add), add.len() as u64);
-    let rewrite = Rewrite { remove, add, data_change: false, number: None, readable_from: None, kind: "merge" };
+    let rewrite =
+        Rewrite { remove, add, data_change: false, number: None, readable_from: None, alone: None, kind: "merge" };
     match rewrite::commit(table, rewrite, Guards::default()).await? {
         Rewritten::Landed(_) => {
             done.files_removed = group.files.len() as u64;
@@ -75,8 +74,7 @@ async fn write_here(
     group: Group,
     settings: &MaintenanceSettings,
 ) -> Result<(u64, Vec<Add>), LakeError> {
-    let keys: &[&str] =
-        if table.spec().name == EVENTS.name { &[columns::EVENT, columns::PERSON_KEY, columns::TIMESTAMP] } else { &[] };
+    let keys = table.spec().order;
     let batch_rows = (ROWS_HELD / group.files.len().max(1)).clamp(64, BATCH_ROWS);
     let mut streams = Vec::with_capacity(group.files.len());
     for file in in_order(&group.files) {

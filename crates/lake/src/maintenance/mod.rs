@@ -1,7 +1,8 @@
 //! What keeps a project's tables quick and small: beside running ingests, in any number of processes.
 //!
 //! ```text
-//! finish erasures -> merge small files -> build persons -> roll up the ledger -> checkpoint -> vacuum -> clean the log
+//! finish erasures -> merge small files -> build persons -> make what is due of sequences and activity
+//! -> roll up the ledger -> checkpoint -> vacuum -> clean the log
 //! ```
 //!
 //! No step changes an answer at a named version. A step that loses against another writer gives up and says so; the
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use deltalake_core::kernel::Add;
 use event_model::Timestamp;
 
+use crate::derived;
 use crate::error::LakeError;
 use crate::persons::build;
 use crate::project::ProjectLake;
@@ -47,6 +49,25 @@ pub struct MaintenanceSettings {
     pub persons: bool,
     /// How many new rows of `events` one build of `persons` takes in at once; bounds its memory. Default: 2,000,000.
     pub persons_rows: u64,
+    /// Whether `sequences` and `activity` are made for months that are over. Default: yes.
+    pub derived: bool,
+    /// How long after its end a month counts as over: what comes until then need not be taken in later. Default: 3 days.
+    pub derived_after: Duration,
+    /// How often this process looks what of them is due. Default: every hour.
+    pub derived_every: Duration,
+    /// How many events of a month are sorted at once; bounds the memory (about 140 bytes each). A part
+    /// that turns out to have more than twice as many, of a few persons, is not made. Default: 2,000,000.
+    pub derived_rows: u64,
+    /// From how many events a month is cut into several parts. Default: 1,000,000.
+    pub bucket_rows: u64,
+    /// A part is made anew once later events of its month are more than this share of its rows. Default: 0.01.
+    pub derived_late_share: f64,
+    /// A month is made anew once more than this share of its persons are other sets of ids than when it was made.
+    /// Default: 0.01.
+    pub derived_touched_share: f64,
+    /// The project's time zone, by which `activity` counts days: an IANA name. Default: none, which leaves it at the one
+    /// that the table has, `UTC` at first.
+    pub timezone: Option<String>,
     /// After how many commits a checkpoint is written. Default: 100.
     pub checkpoint_commits: u64,
     /// How often this process looks for files and entries of the log that may go: it lists all of them, those of the
@@ -71,6 +92,14 @@ impl Default for MaintenanceSettings {
             zstd_level: 3,
             persons: true,
             persons_rows: 2_000_000,
+            derived: true,
+            derived_after: Duration::from_secs(3 * 86_400),
+            derived_every: Duration::from_secs(3_600),
+            derived_rows: 2_000_000,
+            bucket_rows: 1_000_000,
+            derived_late_share: 0.01,
+            derived_touched_share: 0.01,
+            timezone: None,
             checkpoint_commits: CHECKPOINT_INTERVAL,
             sweep_every: Duration::from_secs(3_600),
             erasures: true,
@@ -88,6 +117,8 @@ pub enum Step {
     Merge,
     /// `persons` took in newer rows.
     Persons,
+    /// Parts of `sequences` or `activity` were made.
+    Derive,
     /// `ledger` took over the names of messages.
     Ledger,
     /// The state of the log was written down, so that readers start from there.
@@ -171,10 +202,17 @@ impl ProjectLake {
         if settings.persons {
             done.extend(build::run(&self.events, &self.persons, settings).await?);
         }
+        let looked_at = *self.derived_at.lock();
+        if settings.derived && looked_at.is_none_or(|last| after(last, settings.derived_every) <= now) {
+            done.extend(derived::run(self, settings).await?);
+            *self.derived_at.lock() = Some(now);
+        }
         done.extend(self.roll().await?);
         let is_due = self.swept.lock().is_none_or(|last| after(last, settings.sweep_every) <= now);
         let kept_since = oldest_kept(now, settings.retention);
-        for table in [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out] {
+        let made = self.derived.all().await?;
+        let fixed = [&self.events, &self.quarantine, &self.identities, &self.ledger, &self.persons, &self.kept_out];
+        for table in fixed.into_iter().chain(&made) {
             done.extend(checkpoint::run(table, settings).await?);
             if is_due {
                 done.extend(vacuum::run(table, kept_since).await?);

@@ -11,8 +11,10 @@ use deltalake_core::protocol::DeltaOperation;
 use serde_json::Value;
 
 use crate::commit::{self, Outcome, Request, says};
+use crate::derived::{Bucket, Part};
 use crate::erase;
 use crate::error::LakeError;
+use crate::files::DataFile;
 use crate::settings::Guards;
 use crate::tables::Table;
 
@@ -34,8 +36,28 @@ pub(crate) struct Rewrite {
     pub(crate) number: Option<(String, i64)>,
     /// The last erase of the table when the rows were read, where they came from elsewhere: a later one refuses them.
     pub(crate) readable_from: Option<u64>,
+    /// Which parts of a derived table are added: if a live file that is not removed has rows of theirs, another run has
+    /// built them meanwhile, and both would count twice.
+    pub(crate) alone: Option<Alone>,
     /// What the commit says of itself.
     pub(crate) kind: &'static str,
+}
+
+/// Parts of one month of a derived table.
+#[derive(Debug)]
+pub(crate) struct Alone {
+    /// The month.
+    pub(crate) month: String,
+    /// The parts.
+    pub(crate) buckets: Vec<Bucket>,
+}
+
+impl Alone {
+    /// Whether a file has rows of one of the parts.
+    fn is_taken_by(&self, file: &DataFile) -> bool {
+        let overlaps = |part: &Part| self.buckets.iter().any(|bucket| bucket.overlaps(part.bucket));
+        file.month.as_ref() == Some(&self.month) && file.bounds.part.as_deref().is_none_or(overlaps)
+    }
 }
 
 /// What became of it.
@@ -70,6 +92,11 @@ async fn try_commit(table: &Table, rewrite: Rewrite, guards: Guards) -> Result<R
                 return Ok(Rewritten::Refused(format!("{path} was removed meanwhile")));
             };
             actions.push(Action::Remove(view.remove_action(rewrite.data_change)));
+        }
+        if let Some(alone) = rewrite.alone.as_ref().filter(|_| guards.derived_alone)
+            && live.values().any(|view| alone.is_taken_by(&DataFile::parse(view)))
+        {
+            return Ok(Rewritten::Refused(format!("another run has built {} meanwhile", alone.month)));
         }
         actions
             .extend(rewrite.add.iter().map(|add| Action::Add(Add { data_change: rewrite.data_change, ..add.clone() })));
@@ -145,6 +172,7 @@ mod tests {
             data_change: true,
             number: Some((PERSONS.application.to_owned(), number)),
             readable_from: None,
+            alone: None,
             kind: "test",
         };
         (commit(table, rewrite, Guards::default()).await.unwrap(), add)

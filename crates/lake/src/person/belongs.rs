@@ -1,12 +1,14 @@
 //! Which rows of a table are a person's.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use event_model::columns;
 
 use super::{PersonIds, original};
 use crate::column;
 use crate::error::LakeError;
-use crate::schema::{EVENTS, IDENTITIES, PERSONS, QUARANTINE, TableSpec};
+use crate::schema::{ACTIVITY, EVENTS, IDENTITIES, PERSONS, QUARANTINE, SEQUENCES, TableSpec, is_derived};
 
 const OF_EVENTS: &[&str] = &[columns::USER_ID, columns::ANONYMOUS_ID];
 const OF_IDENTITIES: &[&str] = &["left_type", "left_id", "right_type", "right_id"];
@@ -16,9 +18,35 @@ const OF_QUARANTINE: &[&str] = &["original"];
 /// made from it.
 pub(crate) static TABLES: [&TableSpec; 4] = [&EVENTS, &IDENTITIES, &QUARANTINE, &PERSONS];
 
+/// The tables that are made of events for months that are over: they name a person by key only, and say nothing that
+/// `events` does not.
+pub(crate) static DERIVED: [&TableSpec; 2] = [&SEQUENCES, &ACTIVITY];
+
+/// Whose rows are looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Whose {
+    /// The ids of the person.
+    pub(crate) ids: PersonIds,
+    /// The keys under which derived tables may have rows of theirs.
+    pub(crate) keys: BTreeSet<i64>,
+}
+
+impl Whose {
+    /// By the keys of the ids alone.
+    pub(crate) fn of(ids: &PersonIds) -> Self {
+        Self { keys: ids.iter().map(|id| id.key().0).collect(), ids: ids.clone() }
+    }
+
+    /// Whether under all of the keys there are rows of this person only.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.keys == Self::of(&self.ids).keys
+    }
+}
+
 /// The columns that [`mask`] needs.
 pub(crate) fn needs(spec: &TableSpec) -> &'static [&'static str] {
     match spec.name {
+        _ if is_derived(spec) => &[columns::PERSON_KEY],
         name if name == QUARANTINE.name => OF_QUARANTINE,
         name if name == IDENTITIES.name => OF_IDENTITIES,
         _ => OF_EVENTS,
@@ -29,8 +57,13 @@ pub(crate) fn needs(spec: &TableSpec) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`LakeError::Shape`] if the rows are not of that table.
-pub(crate) fn mask(spec: &TableSpec, rows: &RecordBatch, ids: &PersonIds) -> Result<BooleanArray, LakeError> {
+pub(crate) fn mask(spec: &TableSpec, rows: &RecordBatch, whose: &Whose) -> Result<BooleanArray, LakeError> {
+    let ids = &whose.ids;
     match spec.name {
+        _ if is_derived(spec) => {
+            let keys = column::long(rows, columns::PERSON_KEY)?.values();
+            Ok(keys.iter().map(|key| Some(whose.keys.contains(key))).collect())
+        }
         name if name == QUARANTINE.name => {
             let originals = column::bytes(rows, "original")?;
             Ok(originals.iter().map(|bytes| Some(bytes.is_some_and(|bytes| original::names(bytes, ids)))).collect())

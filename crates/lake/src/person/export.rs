@@ -8,14 +8,14 @@ use event_model::PersonId;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{PersonIds, belongs, line};
+use super::{PersonIds, Whose, belongs, line};
 use crate::error::LakeError;
 use crate::files::{DataFile, FileList};
 use crate::ids::list;
 use crate::project::ProjectLake;
 use crate::read::At;
 use crate::rows::{Wanted, read};
-use crate::schema::{EVENTS, IDENTITIES, PERSONS};
+use crate::schema::{EVENTS, IDENTITIES, PERSONS, is_derived};
 use crate::tables::{Table, version_of};
 
 /// Everything that is kept of one person, as of the newest version of each table.
@@ -73,11 +73,11 @@ impl ProjectLake {
             let listed = list(table, &snapshot, &FileList::default())?;
             files.extend(listed.files().iter().map(|file| (Arc::clone(table), Arc::clone(file))));
         }
-        let person = ids.clone();
+        let person = Whose::of(&ids);
         let rows = stream::iter(files)
             .then(move |(table, file)| {
-                let ids = person.clone();
-                async move { of_file(table, file, ids).await }
+                let whose = person.clone();
+                async move { of_file(table, file, whose).await }
             })
             .try_flatten();
         Ok(Export { ids, versions, rows: rows.boxed() })
@@ -97,16 +97,16 @@ impl ProjectLake {
 async fn of_file(
     table: Arc<Table>,
     file: Arc<DataFile>,
-    ids: PersonIds,
+    whose: Whose,
 ) -> Result<BoxStream<'static, Result<ExportedRows, LakeError>>, LakeError> {
-    if !has_rows(&table, &file, &ids).await? {
+    if !has_rows(&table, &file, &whose).await? {
         return Ok(stream::empty().boxed());
     }
     let spec = table.spec();
     let batches = read(table.object_store(), &file, Wanted::default()).await?;
     let lines = batches.map(move |batch| {
         let batch = batch?;
-        let theirs = filter_record_batch(&batch, &belongs::mask(spec, &batch, &ids)?)?;
+        let theirs = filter_record_batch(&batch, &belongs::mask(spec, &batch, &whose)?)?;
         let mut lines = String::new();
         for row in 0..theirs.num_rows() {
             line::write(spec.name, &theirs, row, &mut lines)?;
@@ -120,12 +120,16 @@ async fn of_file(
 ///
 /// # Errors
 /// [`LakeError::Storage`], [`LakeError::Damaged`].
-pub(crate) async fn has_rows(table: &Table, file: &DataFile, ids: &PersonIds) -> Result<bool, LakeError> {
+pub(crate) async fn has_rows(table: &Table, file: &DataFile, whose: &Whose) -> Result<bool, LakeError> {
     let spec = table.spec();
+    let is_beside = |(first, last)| !whose.keys.iter().any(|key| (first..=last).contains(key));
+    if is_derived(spec) && file.bounds.person_key.is_some_and(is_beside) {
+        return Ok(false);
+    }
     let wanted = Wanted { columns: Some(belongs::needs(spec)), ..Wanted::default() };
     let mut batches = read(table.object_store(), file, wanted).await?;
     while let Some(batch) = batches.try_next().await? {
-        if belongs::mask(spec, &batch, ids)?.true_count() > 0 {
+        if belongs::mask(spec, &batch, whose)?.true_count() > 0 {
             return Ok(true);
         }
     }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A row is a person's if it names one of the person's ids, in whichever column. Where an event names a user of one
-//! person and a visitor of another, it is both persons'.
+//! person and a visitor of another, it is both persons'. Derived tables know persons by key only: they are not shown, and
+//! their rows are found by the keys of the events that they were made from.
 
 pub(crate) mod belongs;
 mod export;
@@ -13,6 +14,7 @@ mod ids;
 mod line;
 pub(crate) mod original;
 
+pub(crate) use self::belongs::Whose;
 pub(crate) use self::export::has_rows;
 pub use self::export::{Export, ExportedRows};
 pub use self::ids::PersonIds;

@@ -173,6 +173,7 @@ impl Build {
             data_change: true,
             number: Some((PERSONS.application.to_owned(), self.until)),
             readable_from: Some(self.readable_from),
+            alone: None,
             kind: "persons",
         };
         match rewrite::commit(persons, rewrite, Guards::default()).await? {

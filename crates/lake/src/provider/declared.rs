@@ -53,10 +53,8 @@ const FEW_VALUES: &[&str] = &[
     columns::BOT_REASON,
     columns::PROTOCOL,
     columns::MONTH,
+    crate::schema::DAYS_TIMEZONE,
 ];
-
-/// The order of rows in every file.
-const ORDER: &[&str] = &[columns::EVENT, columns::PERSON_KEY, columns::TIMESTAMP];
 
 fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
@@ -78,8 +76,8 @@ fn declared(field: &FieldRef) -> FieldRef {
 }
 
 /// The order of each file, in terms of the declared schema.
-pub(super) fn ordering(schema: &Schema) -> Option<LexOrdering> {
-    let columns = ORDER
+pub(super) fn ordering(order: &[&str], schema: &Schema) -> Option<LexOrdering> {
+    let columns = order
         .iter()
         .map(|name| {
             let column = Column::new_with_schema(name, schema)?;

@@ -1,4 +1,4 @@
-//! The table `events` as DataFusion sees it: the live files of one version, with everything the planner can use.
+//! A table of the lake as DataFusion sees it: the live files of one version, with everything the planner can use.
 //!
 //! delta-rs has a scan of its own; this one declares what that one does not: the sort order of each file, dictionary
 //! types for columns with few values, and file groups. A file is read only if the log's statistics leave it a chance.
@@ -41,6 +41,7 @@ use url::Url;
 pub use self::metrics::{ScanMetrics, scan_metrics};
 pub(crate) use self::received::received_until;
 use crate::files::DataFile;
+use crate::schema::TableSpec;
 
 /// The address of every scan. What is registered there is empty.
 const ADDRESS: &str = "headwater-lake://files";
@@ -66,27 +67,29 @@ impl fmt::Debug for FooterCache {
     }
 }
 
-/// The table `events` at one version.
-pub struct EventsTable {
+/// Files of one version of a table.
+pub struct FilesTable {
+    order: &'static [&'static str],
     schema: TableSchema,
     files: Vec<Arc<DataFile>>,
     store: Arc<dyn ObjectStore>,
     footers: FooterCache,
 }
 
-impl EventsTable {
-    /// A provider over live files.
+impl FilesTable {
+    /// A provider over live files of a kind of table.
     ///
     /// `stored` is the table's schema as the log has it, the partition column included; `store` has the table's
     /// folder as its root.
     #[must_use]
     pub fn new(
+        spec: &'static TableSpec,
         stored: &SchemaRef,
         files: Vec<Arc<DataFile>>,
         store: Arc<dyn ObjectStore>,
         footers: FooterCache,
     ) -> Self {
-        Self { schema: declared::table_schema(stored), files, store, footers }
+        Self { order: spec.order, schema: declared::table_schema(stored), files, store, footers }
     }
 
     fn source(&self, pruned: usize) -> Arc<dyn FileSource> {
@@ -110,7 +113,7 @@ impl EventsTable {
 }
 
 #[async_trait]
-impl TableProvider for EventsTable {
+impl TableProvider for FilesTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(self.schema.table_schema())
     }
@@ -145,7 +148,7 @@ impl TableProvider for EventsTable {
         let address = Url::parse(ADDRESS).map_err(|error| DataFusionError::External(Box::new(error)))?;
         session.runtime_env().register_object_store(&address, Arc::new(InMemory::new()));
 
-        let ordering = declared::ordering(self.schema.table_schema());
+        let ordering = declared::ordering(self.order, self.schema.table_schema());
         let scanned = files
             .iter()
             .map(|file| declared::scanned_file(file, &self.schema, ordering.clone()))
@@ -162,8 +165,8 @@ impl TableProvider for EventsTable {
     }
 }
 
-impl fmt::Debug for EventsTable {
+impl fmt::Debug for FilesTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventsTable").field("files", &self.files.len()).finish_non_exhaustive()
+        f.debug_struct("FilesTable").field("files", &self.files.len()).finish_non_exhaustive()
     }
 }

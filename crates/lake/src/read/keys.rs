@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 use event_model::{Action, EventId, KeyMap, PersonId, Tie, Timestamp, columns};
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::TableView;
 use crate::column;
 use crate::error::LakeError;
+use crate::files::FileList;
 use crate::rows::{Wanted, read};
 use crate::schema::{ACTION, EDGE_ID};
 
@@ -28,8 +30,9 @@ impl Keys {
         if let Some((_, _, keys)) = self.0.lock().iter().find(known) {
             return Ok(Arc::clone(keys));
         }
-        let ties = ties(identities, as_of).await?;
-        let keys = Arc::new(KeyMap::from_ties(&ties));
+        let ties = ties(&identities.store, &identities.files).await?;
+        let until = |tie: &&Tie| as_of.is_none_or(|moment| tie.received_at <= moment);
+        let keys = Arc::new(KeyMap::from_ties(ties.iter().map(|(tie, _)| tie).filter(until)));
         let mut kept = self.0.lock();
         kept.insert(0, (identities.version, as_of, Arc::clone(&keys)));
         kept.truncate(KEPT);
@@ -37,21 +40,23 @@ impl Keys {
     }
 }
 
-/// All rows in the order in which they were received.
-async fn ties(identities: &TableView, as_of: Option<Timestamp>) -> Result<Vec<Tie>, LakeError> {
+/// All rows in the order in which they were received, each with the number of its commit.
+///
+/// # Errors
+/// [`LakeError::Storage`], [`LakeError::Damaged`].
+pub(crate) async fn ties(store: &Arc<dyn ObjectStore>, files: &FileList) -> Result<Vec<(Tie, i64)>, LakeError> {
     let mut ties = Vec::new();
-    for file in identities.files.files() {
+    for file in files.files() {
         let wanted = Wanted { columns: Some(COLUMNS), ..Wanted::default() };
-        let mut rows = read(Arc::clone(&identities.store), file, wanted).await?;
+        let mut rows = read(Arc::clone(store), file, wanted).await?;
         while let Some(batch) = rows.try_next().await? {
             ties.extend(parse(&batch)?);
         }
     }
-    ties.retain(|(tie, _)| as_of.is_none_or(|moment| tie.received_at <= moment));
     ties.sort_by(|(one, one_seq), (other, other_seq)| {
         (one.received_at, one_seq, one.edge_id).cmp(&(other.received_at, other_seq, other.edge_id))
     });
-    Ok(ties.into_iter().map(|(tie, _)| tie).collect())
+    Ok(ties)
 }
 
 const COLUMNS: &[&str] = &[

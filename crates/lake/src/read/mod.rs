@@ -8,7 +8,9 @@
 //!
 //! A view is made of immutable files, so readers and writers never wait for each other.
 
+mod derived;
 mod keys;
+mod plan;
 mod snapshot;
 mod times;
 pub(crate) mod traits;
@@ -23,8 +25,16 @@ use event_model::{Json, KeyMap, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+pub use self::derived::Derived;
+pub(crate) use self::keys::ties;
+pub use self::plan::UsedPart;
 pub use self::snapshot::TableView;
+use crate::derived::DerivedTables;
 use crate::error::LakeError;
+#[cfg(feature = "query")]
+use crate::files::DataFile;
+#[cfg(feature = "query")]
+use crate::schema::EVENTS;
 use crate::settings::Clock;
 use crate::store::kept;
 use crate::tables::Table;
@@ -69,6 +79,9 @@ pub struct Reader {
     snapshots: snapshot::Snapshots,
     keys: keys::Keys,
     traits: traits::Traits,
+    /// Tables that are opened when they are asked for; none in a reader of three tables.
+    tables: Option<Arc<DerivedTables>>,
+    plans: derived::Plans,
     /// Whether files are still to be fetched before they are asked for.
     ahead: AtomicBool,
     #[cfg(feature = "query")]
@@ -88,10 +101,17 @@ impl Reader {
             snapshots: snapshot::Snapshots::default(),
             keys: keys::Keys::default(),
             traits: traits::Traits::default(),
+            tables: None,
+            plans: derived::Plans::default(),
             ahead: AtomicBool::new(distant),
             #[cfg(feature = "query")]
             footers: crate::provider::FooterCache::default(),
         }
+    }
+
+    /// The same, with the project's derived tables.
+    pub(crate) fn with_derived(self, tables: Arc<DerivedTables>) -> Self {
+        Self { tables: Some(tables), ..self }
     }
 
     /// A view of the project. What was committed before the call is in it.
@@ -100,11 +120,11 @@ impl Reader {
     /// [`LakeError::VersionGone`] or [`LakeError::VersionUnknown`] for a version that is not kept or not there,
     /// [`LakeError::Storage`], [`LakeError::Damaged`].
     pub async fn read(self: &Arc<Self>, at: At) -> Result<ReadView, LakeError> {
-        let (events, identities, persons) = match at {
+        let ((events, identities, persons), committed) = match at {
             At::Latest | At::AsOf(_) => {
                 let wanted = self.wanted_ahead().await?;
                 let (views, ()) = futures::join!(self.newest(), fetch(wanted));
-                views?
+                (views?, None)
             }
             At::Version(version) => self.snapshots_at(version).await?,
         };
@@ -123,6 +143,7 @@ impl Reader {
             identities,
             persons,
             as_of,
+            committed,
         })
     }
 
@@ -176,18 +197,19 @@ impl Reader {
         Ok(wanted)
     }
 
-    async fn snapshots_at(&self, version: u64) -> Result<Views, LakeError> {
+    /// The views of a version of `events`, and when it was committed.
+    async fn snapshots_at(&self, version: u64) -> Result<(Views, Option<i64>), LakeError> {
         let newest = self.snapshots.newest(&self.events).await?;
         times::check_kept(&self.events, version, &newest, self.clock.now()).await?;
         let events = if version == newest.version { newest } else { self.snapshots.at(&self.events, version).await? };
         let Some(moment) = times::committed_millis(&self.events, version).await? else {
             // Only the newest version can lack its entry: a checkpoint carries it.
             let identities = self.snapshots.newest(&self.identities).await?;
-            return Ok((events, identities, self.snapshots.newest(&self.persons).await?));
+            return Ok(((events, identities, self.snapshots.newest(&self.persons).await?), None));
         };
         let identities = self.snapshots.as_of(&self.identities, moment).await?;
         let persons = self.snapshots.as_of(&self.persons, moment).await?;
-        Ok((events, identities, persons))
+        Ok(((events, identities, persons), Some(moment)))
     }
 }
 
@@ -213,6 +235,8 @@ pub struct ReadView {
     identities: Arc<TableView>,
     persons: Arc<TableView>,
     as_of: Option<Timestamp>,
+    /// When the version of `events` was committed, in milliseconds since 1970, where an earlier one was asked for.
+    committed: Option<i64>,
 }
 
 impl ReadView {
@@ -249,10 +273,20 @@ impl ReadView {
     /// Where the plan of an [`At::AsOf`] view cannot be made; the others always can.
     #[cfg(feature = "query")]
     pub fn events(&self) -> datafusion::error::Result<Arc<dyn datafusion::catalog::TableProvider>> {
-        use crate::provider::{EventsTable, received_until};
-        let table: Arc<dyn datafusion::catalog::TableProvider> = Arc::new(EventsTable::new(
+        self.events_in(self.events.files.files().to_vec())
+    }
+
+    /// Some files of `events` as a table.
+    #[cfg(feature = "query")]
+    fn events_in(
+        &self,
+        files: Vec<Arc<DataFile>>,
+    ) -> datafusion::error::Result<Arc<dyn datafusion::catalog::TableProvider>> {
+        use crate::provider::{FilesTable, received_until};
+        let table: Arc<dyn datafusion::catalog::TableProvider> = Arc::new(FilesTable::new(
+            &EVENTS,
             &self.events.schema,
-            self.events.files.files().to_vec(),
+            files,
             Arc::clone(&self.events.store),
             self.reader.footers.clone(),
         ));

@@ -10,10 +10,11 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use super::times;
+use crate::derived::seen_erase;
 use crate::erase;
 use crate::error::LakeError;
 use crate::files::FileList;
-use crate::schema::TableSpec;
+use crate::schema::{TableSpec, is_derived};
 use crate::tables::{Table, version_of};
 
 /// How often it is looked whether readers have gone.
@@ -32,6 +33,8 @@ pub struct TableView {
     pub sequence: Option<i64>,
     /// The oldest version that may be read: earlier ones hold what was erased.
     pub readable_from: u64,
+    /// Of a derived table: the `readable_from` of `events` at the last erase that it has been through.
+    pub seen_erase: u64,
     /// Where it lies, for messages.
     pub path: String,
     /// The store, with its root at the table's folder.
@@ -48,6 +51,7 @@ impl TableView {
             schema: state.snapshot().arrow_schema(),
             sequence: table.transaction(snapshot, table.spec().application).await?,
             readable_from: erase::readable_from(table, snapshot).await?,
+            seen_erase: if is_derived(table.spec()) { seen_erase(table, snapshot).await? } else { 0 },
             store: table.object_store(),
             path,
         })

@@ -59,16 +59,34 @@ async fn file_of(made: &Made, month: &str) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn sound_tables_are_called_sound() {
     let made = sound().await;
-    for _ in 0..2 {
+    // Maintenance makes the derived tables.
+    for tables in [6, 8] {
         for depth in [Depth::Footers, Depth::Rows] {
             let report = made.project.check(depth).await.unwrap();
             assert!(report.is_sound(), "{:?}", report.damage);
             assert_eq!((report.ledger.stored, report.ledger.quarantined, report.quarantined_in_flight), (4, 2, 0));
-            assert_eq!(report.tables.len(), 6);
+            assert_eq!(report.tables.len(), tables);
         }
         let settings = MaintenanceSettings { small_files: 2, ..MaintenanceSettings::default() };
         made.project.maintain(&settings).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_to_a_derived_table_is_named() {
+    let made = sound().await;
+    made.project.maintain(&MaintenanceSettings::default()).await.unwrap();
+    let period = (at("2026-01-01"), at("2026-12-31"));
+    let parts = made.project.read(At::Latest).await.unwrap().sequences(period.0, period.1).await.unwrap();
+    let files: Vec<_> = parts.parts().map(|part| part.file.path.clone()).collect();
+    let place = |file: &String| made.folder.path().join("projects/shop/sequences").join(file);
+    // Another month's rows in its place: of the right shape, and of a wrong size.
+    std::fs::copy(place(&files[0]), place(&files[1])).unwrap();
+    std::fs::remove_file(place(&files[0])).unwrap();
+    let damage = damage(&made, Depth::Rows).await;
+    let kinds: Vec<_> = kinds(&damage);
+    assert!(kinds.contains(&("sequences", DamageKind::FileMissing)), "{damage:?}");
+    assert!(kinds.len() > 1 && kinds.iter().all(|(table, _)| *table == "sequences"), "{damage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use event_model::{Action as TieAction, EventId, PersonId, ProjectId, Reason, Rejected};
 use futures::TryStreamExt as _;
 use lake::maintenance::MaintenanceSettings;
-use lake::schema::{EVENTS, IDENTITIES, PERSONS, QUARANTINE};
+use lake::schema::{EVENTS, IDENTITIES, PERSONS, QUARANTINE, SEQUENCES};
 use lake::{
     At, Depth, ErasureState, IngestBatch, Lake, LakeError, LakeSettings, PersonIds, ProjectLake, QuarantineFilter,
     QuarantineRow,
@@ -16,6 +17,7 @@ use test_support::canaries::in_store;
 use test_support::faulty_store::{Fault, FaultyStore};
 use tokio::sync::Notify;
 
+use crate::derived::{wrong_activity, wrong_sequences};
 use crate::drains::{Message, batch, event_counts, insist, memory, message, rows_of, settings, start};
 use crate::hooked::hooked;
 use crate::made::{Row, identify, tie, track};
@@ -24,6 +26,8 @@ const BEFORE: &str = "2026-03-10T12:00:00Z";
 /// The lake's clock: the erase is asked for and ends now.
 const NOW: &str = "2026-03-10T13:00:00Z";
 const LATER: &str = "2026-03-10T14:00:00Z";
+/// When all of it happened, by what the events say: in a month that is over, so that derived tables have it.
+const HAPPENED: &str = "2026-01-20T12:00:00Z";
 
 /// What Ada's rows are full of.
 fn ada() -> Vec<String> {
@@ -31,7 +35,8 @@ fn ada() -> Vec<String> {
 }
 
 /// Every row of a person, with the person's mark in each field that a client fills.
-fn rows(first_id: u64, mark: &str, visitor: &str, time: &str) -> Vec<Row> {
+fn rows(first_id: u64, mark: &str, visitor: &str) -> Vec<Row> {
+    let time = HAPPENED;
     let traits = format!(r#"{{"name":"{mark}-trait"}}"#);
     let properties = Some(format!(r#"{{"note":"{mark}-property"}}"#));
     vec![
@@ -61,8 +66,7 @@ fn refused(position: u32, mark: &str) -> QuarantineRow {
 /// A drain with Ada, Ben, and a rejected event of each.
 fn both(id: u64, received_at: &str) -> IngestBatch {
     let base = id * 100;
-    let all =
-        [rows(base, "canary-ada", "canary-visitor", received_at), rows(base + 10, "ben", "ben-visitor", received_at)];
+    let all = [rows(base, "canary-ada", "canary-visitor"), rows(base + 10, "ben", "ben-visitor")];
     let mut drain = batch(&[message(id, received_at, all.concat())]);
     drain.quarantine = vec![refused(0, "canary-ada"), refused(1, "ben")];
     drain.ties = vec![
@@ -73,7 +77,13 @@ fn both(id: u64, received_at: &str) -> IngestBatch {
 }
 
 fn maintenance() -> MaintenanceSettings {
-    MaintenanceSettings { small_files: 2, checkpoint_commits: 3, ..MaintenanceSettings::default() }
+    MaintenanceSettings {
+        small_files: 2,
+        checkpoint_commits: 3,
+        derived_every: Duration::ZERO,
+        bucket_rows: 4,
+        ..MaintenanceSettings::default()
+    }
 }
 
 async fn erase(shop: &ProjectLake, forbid: bool) -> Result<lake::Receipt, LakeError> {
@@ -99,6 +109,10 @@ async fn wrong(store: &Arc<dyn ObjectStore>, settings: &LakeSettings, bens_event
     if report.unfinished_erasures > 0 {
         wrong.push("it is not finished".to_owned());
     }
+    let shop = lake.project(&ProjectId::parse("shop").unwrap()).await.unwrap();
+    let view = shop.read(At::Latest).await.unwrap();
+    wrong.extend(wrong_sequences(&view).await.0);
+    wrong.extend(wrong_activity(&view, "UTC").await.0);
     wrong
 }
 
@@ -120,7 +134,10 @@ async fn an_erase_leaves_no_byte_of_the_person_and_everything_of_others() {
     drop(traits);
     let receipt = erase(&shop, false).await.unwrap();
     let rows: Vec<(&str, u64)> = receipt.tables.iter().map(|table| (table.table.as_ref(), table.rows)).collect();
-    assert_eq!(rows, [("events", 15), ("identities", 1), ("quarantine", 5), ("persons", 2)]);
+    let of_tables = [("events", 15), ("identities", 1), ("quarantine", 5), ("persons", 2)];
+    // Of the last drain nothing was made yet.
+    assert_eq!(rows, [&of_tables[..], &[("sequences", 8), ("activity", 2)]].concat());
+    assert!(wrong_activity(&shop.read(At::Latest).await.unwrap(), "UTC").await.1 > 0, "parts without her stay");
     assert!(receipt.tables.iter().all(|table| table.bytes_scanned > 0 && table.files_deleted > 0), "{receipt:?}");
     assert_eq!(wrong(&store, &settings, 15).await, Vec::<String>::new());
 
@@ -155,7 +172,7 @@ async fn what_was_received_before_stays_out_and_what_comes_later_is_of_a_person_
             let waited = shop.ingest(both(2, BEFORE)).await.unwrap();
             assert_eq!(waited.messages[0].map_or(6, |counts| counts.stored), 6, "counted as stored and erased");
             shop.ingest(both(1, BEFORE)).await.unwrap();
-            let retry = batch(&[message(3, LATER, rows(100, "canary-ada", "canary-visitor", LATER))]);
+            let retry = batch(&[message(3, LATER, rows(100, "canary-ada", "canary-visitor"))]);
             let retried = shop.ingest(retry).await.unwrap();
             if let Some(counts) = retried.messages[0] {
                 assert_eq!((counts.stored, counts.duplicates), (0, 3), "duplicates of what was erased");
@@ -163,7 +180,7 @@ async fn what_was_received_before_stays_out_and_what_comes_later_is_of_a_person_
         }
         assert_eq!(wrong(&store, &settings, 6).await, Vec::<String>::new());
         // She comes back, and ties herself to the same visitor.
-        let mut back = batch(&[message(4, LATER, rows(400, "canary-ada", "canary-visitor", LATER))]);
+        let mut back = batch(&[message(4, LATER, rows(400, "canary-ada", "canary-visitor"))]);
         back.ties = vec![tie(TieAction::Tie, "canary-ada", "canary-visitor", LATER)];
         shop.ingest(back).await.unwrap();
         let keys = shop.read(At::Latest).await.unwrap().keys().await.unwrap();
@@ -204,7 +221,7 @@ async fn a_crash_at_any_operation_leaves_nothing_asked_for_or_an_erase_that_main
             let asked = !next.erasures().await.unwrap().is_empty();
             next.maintain(&maintenance()).await.unwrap();
             // What waited in the queue meanwhile.
-            insist(&next, &batch(&[message(7, BEFORE, rows(700, "canary-ada", "canary-visitor", BEFORE))])).await;
+            insist(&next, &batch(&[message(7, BEFORE, rows(700, "canary-ada", "canary-visitor"))])).await;
             if told.is_err() && !asked && event_counts(&inner).await.len() == 15 {
                 // Nothing was recorded: everything is as it was.
                 continue;
@@ -217,7 +234,7 @@ async fn a_crash_at_any_operation_leaves_nothing_asked_for_or_an_erase_that_main
 }
 
 /// Holds the first put below `held` until the returned function is called.
-fn holding(inner: &Arc<dyn ObjectStore>, held: &'static str) -> (Arc<dyn ObjectStore>, Arc<Notify>, Arc<Notify>) {
+pub fn holding(inner: &Arc<dyn ObjectStore>, held: &'static str) -> (Arc<dyn ObjectStore>, Arc<Notify>, Arc<Notify>) {
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let waited = Arc::new(AtomicBool::new(false));
     let slow = {
@@ -280,6 +297,67 @@ async fn a_merge_or_a_build_of_persons_that_read_before_an_erase_is_refused() {
         let report = working.await.unwrap();
         assert!(report.done.iter().any(|done| done.gave_up.is_some()), "{held}: {report:?}");
         assert_eq!(wrong(&inner, &settings, 6).await, Vec::<String>::new(), "{held}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_of_derived_tables_that_read_before_an_erase_is_refused() {
+    for held in
+        ["projects/shop/sequences/month=", "projects/shop/sequences/_delta_log/", "projects/shop/activity/month="]
+    {
+        let (inner, settings) = (memory(), settings(NOW));
+        let shop = start(&inner, &settings).await.unwrap();
+        shop.ingest(both(1, BEFORE)).await.unwrap();
+        shop.maintain(&maintenance()).await.unwrap();
+        shop.ingest(both(2, BEFORE)).await.unwrap();
+        let (slow, arrived, go) = holding(&inner, held);
+        let other = start(&slow, &settings).await.unwrap();
+        let only = MaintenanceSettings { small_files: 99, persons: false, ..maintenance() };
+        let working = tokio::spawn(async move { other.maintain(&only).await.unwrap() });
+        arrived.notified().await;
+        erase(&shop, false).await.unwrap();
+        go.notify_one();
+        let report = working.await.unwrap();
+        assert!(report.done.iter().any(|done| done.gave_up.is_some()), "{held}: {report:?}");
+        assert_eq!(wrong(&inner, &settings, 6).await, Vec::<String>::new(), "{held}");
+        shop.maintain(&maintenance()).await.unwrap();
+        assert_eq!(wrong(&inner, &settings, 6).await, Vec::<String>::new(), "{held}");
+    }
+}
+
+/// Ben has used Ada's browser once, and was taken for her for a while: rows of his lie under a key of hers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_in_which_others_have_rows_under_a_key_of_the_person_goes_and_is_made_anew() {
+    for exact in [false, true] {
+        let (store, settings) = (memory(), settings(NOW));
+        let shop = start(&store, &settings).await.unwrap();
+        shop.ingest(both(1, BEFORE)).await.unwrap();
+        let shared = Row { anonymous: Some("canary-visitor".to_owned()), ..track(900, "shared", "ben", HAPPENED) };
+        let mut taken = batch(&[message(7, BEFORE, vec![shared])]);
+        taken.ties = vec![tie(TieAction::Tie, "ben", "canary-visitor", BEFORE)];
+        shop.ingest(taken).await.unwrap();
+        shop.maintain(&maintenance()).await.unwrap();
+        let mut undone = batch(&[message(8, NOW, Vec::new())]);
+        undone.ties = vec![tie(TieAction::Undo, "ben", "canary-visitor", NOW)];
+        shop.ingest(undone).await.unwrap();
+        let id = PersonId::Anonymous("canary-visitor".to_owned());
+        let ids = shop.ids_of(&id, exact).await.unwrap();
+        assert!(!ids.has_user("ben"));
+        let erasure = shop.begin_erasure(ids, false).await.unwrap();
+        let receipt = shop.finish_erasure(&erasure, &maintenance()).await.unwrap();
+        assert_eq!(receipt.tables[0].rows, if exact { 3 } else { 4 });
+        let rows = |table: &'static lake::schema::TableSpec| {
+            let store = Arc::clone(&store);
+            async move { rows_of(&store, table).await.iter().map(|rows| rows.num_rows()).sum::<usize>() }
+        };
+        assert_eq!(rows(&SEQUENCES).await, 0, "all of them were one person when it was made");
+        shop.maintain(&maintenance()).await.unwrap();
+        assert_eq!(rows(&SEQUENCES).await, if exact { 3 } else { 2 });
+        let view = shop.read(At::Latest).await.unwrap();
+        assert_eq!(wrong_sequences(&view).await.0, Vec::<String>::new());
+        let marks = if exact { vec!["canary-visitor".to_owned()] } else { ada() };
+        drop(view);
+        assert_eq!(in_store(&store, &marks).await, Vec::<String>::new());
     }
 }
 

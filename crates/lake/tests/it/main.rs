@@ -12,6 +12,8 @@
 
 mod catalog;
 mod check;
+mod derived;
+mod derived_provider;
 mod distant;
 mod drains;
 mod erase;

@@ -16,7 +16,7 @@ run "each_project_has_a_database_with_the_tables_of_the_lake" {
   }
   assert {
     condition = sort(keys(aws_glue_catalog_table.table)) == sort(flatten([for id in var.lake.project_ids :
-    [for table in ["events", "quarantine", "identities", "kept_out", "ledger", "persons"] : "${id}/${table}"]]))
+    [for table in ["events", "quarantine", "identities", "kept_out", "ledger", "persons", "sequences", "activity"] : "${id}/${table}"]]))
     error_message = "A table is missing."
   }
 }
