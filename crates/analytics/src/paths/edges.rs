@@ -93,11 +93,16 @@ impl AggregateUDFImpl for Edges {
     }
 }
 
+/// Step, from and to.
+type Key = (u32, Box<str>, Box<str>);
+
+/// How often, and how long in microseconds.
+type Sums = (u64, i128);
+
 #[derive(Debug)]
 struct Adding {
     most: usize,
-    /// By step, from and to: how often, and how long in microseconds.
-    edges: HashMap<(u32, Box<str>, Box<str>), (u64, i128)>,
+    edges: HashMap<Key, Sums>,
     text_bytes: usize,
 }
 
@@ -116,7 +121,7 @@ impl Adding {
     }
 
     fn totals(&self) -> Vec<Total> {
-        let total = |((step, from, to), (count, micros)): (&(u32, Box<str>, Box<str>), &(u64, i128))| Total {
+        let total = |((step, from, to), (count, micros)): (&Key, &Sums)| Total {
             step: *step,
             from: from.to_string(),
             to: to.to_string(),
@@ -148,7 +153,7 @@ impl Accumulator for Adding {
     }
 
     fn size(&self) -> usize {
-        let entry = size_of::<(u32, Box<str>, Box<str>)>() + size_of::<(u64, i128)>() + 1;
+        let entry = size_of::<(Key, Sums)>() + 1;
         size_of::<Self>() + self.edges.capacity() * entry + self.text_bytes
     }
 
