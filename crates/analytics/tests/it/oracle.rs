@@ -143,7 +143,9 @@ fn conditions(property: &'static str) -> Vec<Condition> {
         make("is_not", "\"x\"", |value| value.is_none_or(|value| shown(value) != "x")),
         make("contains", "\"X\"", |value| value.is_some_and(|value| shown(value).to_lowercase().contains('x'))),
         make("not_contains", "\"É\"", |value| value.is_none_or(|value| !shown(value).contains('é'))),
-        make("matches", "\"^[a-z]$\"", |value| value.is_some_and(|value| shown(value) == "x")),
+        make("matches", "\"^[a-z]$\"", |value| {
+            value.is_some_and(|value| matches!(shown(value).as_bytes(), [b'a'..=b'z']))
+        }),
         make("not_matches", "\"y\"", |value| value.is_none_or(|value| !shown(value).contains('y'))),
         make("gt", "1", |value| number(value).is_some_and(|value| value > 1.0)),
         make("gte", "1.0", |value| number(value).is_some_and(|value| value >= 1.0)),
@@ -433,7 +435,10 @@ pub(crate) fn plain(events: &[(Value, Timestamp)]) -> Vec<Plain> {
     };
     for (event, _) in events {
         match (text(event, "type").as_deref(), text(event, "user_id")) {
-            (Some("identify"), Some(user)) => tie(user, text(event, "anonymous_id").unwrap()),
+            // Without a visitor it only sets traits.
+            (Some("identify"), Some(user)) => {
+                text(event, "anonymous_id").into_iter().for_each(|visitor| tie(user.clone(), visitor));
+            }
             (Some("alias"), Some(user)) => tie(user, text(event, "previous_id").unwrap()),
             _ => {}
         }

@@ -35,7 +35,15 @@ async fn a_funnel_sends_its_events_once_to_where_their_person_is_counted() {
     let source = memory::source(&[], Texts::Plain);
     let mut insight = Insight::new(question, &ProjectSettings::default(), Timestamp(0)).unwrap();
     let Step::Run(plan) = insight.next(&source, None).unwrap() else { panic!("done without a plan") };
-    insta::assert_snapshot!(memory::physical(&plan).await, @"");
+    insta::assert_snapshot!(memory::physical(&plan).await, @r#"
+    TallyExec
+      CoalescePartitionsExec
+        PersonsExec
+          RepartitionExec: partitioning=Hash([person@0], 3), input_partitions=3
+            ProjectionExec: expr=[person_key@0 as person, timestamp@1 as timestamp, received_at@2 as received_at, position@3 as position, event_id@4 as event_id, mask(event@5 = view, event@5 = buy AND event[price].gt(properties@6)) as steps, mask(event@5 = refund) as exclusions, key(event[order].text(properties@6)) as key]
+              FilterExec: (type@1 = track OR type@1 = page OR type@1 = screen) AND (event@2 = buy OR event@2 = refund OR event@2 = view) AND timestamp@3 >= 1767225600000000 AND timestamp@3 < 1767484800000000 AND event[plan].is(properties@7) AND (event@2 = view OR event@2 = buy AND event[price].gt(properties@7) OR event@2 = refund), projection=[person_key@6, timestamp@3, received_at@4, position@5, event_id@0, event@2, properties@7]
+                DataSourceExec: partitions=3, partition_sizes=[1, 1, 1]
+    "#);
 }
 
 #[test]
