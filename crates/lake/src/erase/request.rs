@@ -18,6 +18,8 @@ use crate::project::ProjectLake;
 
 /// The version of the file that this build writes, and the newest it reads.
 const VERSION: u64 = 1;
+/// How often it is tried to record one: a write that may only add is not tried again by the store's client.
+const TRIES: u32 = 4;
 
 /// An erase that was asked for and is not finished.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +73,18 @@ pub(super) async fn is_recorded(project: &ProjectLake, name: &str) -> Result<boo
 pub(super) async fn put(project: &ProjectLake, erasure: &Erasure) -> Result<(), LakeError> {
     let path = path(project, &erasure.name);
     let bytes = serde_json::to_vec(erasure).map_err(|error| LakeError::storage(path.to_string(), error))?;
-    // The name is new. In the cloud whoever records it may only add.
+    // The name is new, so what is there already is ours, written by a try whose answer was lost. In the cloud whoever
+    // records it may only add.
     let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    let put = project.store.put_opts(&path, bytes.into(), create).await;
-    put.map(drop).map_err(|error| LakeError::storage(path.to_string(), error))
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match project.store.put_opts(&path, bytes.clone().into(), create.clone()).await {
+            Ok(_) | Err(StoreError::AlreadyExists { .. }) => return Ok(()),
+            Err(error) if tries == 0 => return Err(LakeError::storage(path.to_string(), error)),
+            Err(_) => {}
+        }
+    }
 }
 
 /// All that are recorded, the oldest first.

@@ -36,7 +36,7 @@ variables {
 run "the_function_reads_and_may_write_nothing_but_empty_tables_large_answers_and_replays" {
   assert {
     condition = [for statement in jsondecode(module.function.policy).Statement : statement.Sid if anytrue([
-    for action in statement.Action : !can(regex("^(s3:(GetObject|ListBucket)|sqs:Get.*|logs:.*)$", action))])] == ["MakeEmptyTables", "KeepLargeAnswers", "Replay"]
+    for action in statement.Action : !can(regex("^(s3:(GetObject|ListBucket)|sqs:Get.*|logs:.*)$", action))])] == ["MakeEmptyTables", "RecordErasures", "KeepLargeAnswers", "Replay"]
     error_message = "The function may do more than read."
   }
   assert {
@@ -44,7 +44,7 @@ run "the_function_reads_and_may_write_nothing_but_empty_tables_large_answers_and
     error_message = "The function may overwrite the beginning of a log."
   }
   assert {
-    condition     = jsondecode(module.function.policy).Statement[2].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
+    condition     = jsondecode(module.function.policy).Statement[3].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
     error_message = "Answers may be put elsewhere."
   }
   assert {
@@ -79,7 +79,7 @@ run "nothing_is_made_where_nothing_is_wanted" {
     create = false
   }
   assert {
-    condition     = jsondecode(module.function.policy).Statement[2].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
+    condition     = jsondecode(module.function.policy).Statement[3].Resource == ["arn:aws:s3:::lake-bucket/answers/*"]
     error_message = "Answers may be put elsewhere."
   }
   assert {
