@@ -80,25 +80,11 @@ class Cloud(unittest.TestCase):
         self.assertEqual((status["waiting_messages"], status["in_flight_messages"], status["dead_messages"]), (0, 0, 0))
         self.ask(query, "GET", "/api/v1/ledger", key="hw_r_of_nobody", status=401)
         self.ask(query, "POST", "/api/v1/flush", {}, status=400)
-        self.erase(query, compactor, question)
         happened = self.deployment.day.happened
         self.assertGreater(min(happened["refused"], happened["lost"]), 3, f"not bad enough for this test: {happened}")
         for function in [compactor, query]:
             start, memory = function.cold_start_seconds, function.memory_mb()
             print(f"{function.name}: start {start * 1000:.0f} ms, {memory} MB (development build)", file=sys.stderr)
-
-    def erase(self, query, compactor, question):
-        """One of the persons: recorded by the function that answers, done by the one that stores, and gone from the answers."""
-        recorded = self.ask(query, "POST", "/api/v1/persons/erase", {"user_id": "user-0"}, status=202)
-        path = f"/api/v1/persons/erasures/{recorded['erasure']}"
-        self.assertEqual((recorded["state"], self.ask(query, "GET", path)["state"]), ("recorded", "recorded"))
-        self.assertEqual(compactor.call(self.deployment.maintain), {"done": 1, "failed": 0, "left": 0})
-        receipt = self.ask(query, "GET", path)
-        rows = {table["table"]: table["rows"] for table in receipt["tables"]}
-        self.assertEqual((receipt["state"], rows["events"]), ("finished", REQUESTS))
-        answer = self.ask(query, "POST", "/api/v1/insights/query", {**question, "refresh": True})
-        totals = [series["total"] for series in answer["result"]["series"]]
-        self.assertEqual(totals, [REQUESTS * (EVENTS - 1), EVENTS - 1, 1, 2])
 
     def send(self, collector, numbers):
         """By the Worker, or the collector's function: requests of our own, each of which has the same events whenever it is sent."""
